@@ -1,0 +1,1 @@
+"""Metrics in, desired scale out. Decides and never starts anything."""

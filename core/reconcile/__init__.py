@@ -1,0 +1,1 @@
+"""The keyed work queue and the loop that every controller shares."""

@@ -1,0 +1,89 @@
+"""`networking.internal.knative.dev/v1alpha1` Ingress: the Route controller's programme for the gateway.
+
+Knative's own meeting point between Routes, DomainMappings and an ingress implementation (KIngress). `deploy` writes it;
+`activator/routing` compiles all of them into one table. Each split names a *revision*: there is no hop in between.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from core.resources.meta import Column, Condition, Kind, Lifetime, Model, Resource
+
+
+class Visibility(StrEnum):
+    EXTERNAL_IP = "ExternalIP"
+    CLUSTER_LOCAL = "ClusterLocal"
+
+
+class HTTPOption(StrEnum):
+    ENABLED = "Enabled"
+    REDIRECTED = "Redirected"
+
+
+class IngressSplit(Model):
+    """A share of the traffic. `service_name` is the revision's name; percents of a path sum to 100."""
+
+    service_namespace: str
+    service_name: str
+    service_port: int = 80
+    percent: int = 100
+    append_headers: dict[str, str] | None = None
+
+
+class HeaderMatch(Model):
+    exact: str
+
+
+class IngressPath(Model):
+    """Where requests go. A path with `headers` wins over one without when all of them match."""
+
+    splits: list[IngressSplit]
+    headers: dict[str, HeaderMatch] | None = None
+    path: str | None = None
+    rewrite_host: str | None = None
+    append_headers: dict[str, str] | None = None
+
+
+class IngressHttp(Model):
+    paths: list[IngressPath]
+
+
+class IngressRule(Model):
+    hosts: list[str]
+    visibility: Visibility = Visibility.EXTERNAL_IP
+    http: IngressHttp
+
+
+class IngressSpec(Model):
+    rules: list[IngressRule] = Field(default_factory=list)
+    http_option: HTTPOption = HTTPOption.ENABLED
+
+
+class IngressStatus(Model):
+    observed_generation: int | None = None
+    conditions: list[Condition] | None = None
+
+
+class Ingress(Resource):
+    spec: IngressSpec = Field(default_factory=IngressSpec)
+    status: IngressStatus | None = None
+
+
+INGRESS: Kind[Ingress] = Kind(
+    group="networking.internal.knative.dev",
+    version="v1alpha1",
+    kind="Ingress",
+    plural="ingresses",
+    model=Ingress,
+    short_names=("kingress", "king"),
+    categories=("knative-internal", "networking"),
+    lifetime=Lifetime.EPHEMERAL,
+    merge_patch_only=True,
+    columns=(
+        Column("Ready", "status.conditions[type=Ready].status"),
+        Column("Reason", "status.conditions[type=Ready].reason"),
+    ),
+)

@@ -1,0 +1,32 @@
+"""Structured concurrency: every loop has a name, a parent that waits for it, and says when it is up.
+
+asyncio's TaskGroup plus two things it lacks: a *started* handshake (trio's `task_status`), and a group whose ordinary
+tasks may end without ending the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+Started: TypeAlias = Callable[[], None]
+"""A service calls it once, when it can do its work (its listener listens, its first list has been read)."""
+Service: TypeAlias = Callable[[Started], Coroutine[Any, Any, None]]
+
+
+async def start_service(group: asyncio.TaskGroup, service: Service, name: str) -> asyncio.Task[None]:
+    """Starts a service and returns once it has called `started()`; a failure before that is raised here."""
+    up = asyncio.Event()
+    task = group.create_task(service(up.set), name=name)
+    waiter = group.create_task(_wait(up), name=f"{name}:starting")
+    await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if task.done() and not up.is_set():
+        task.result()
+        raise RuntimeError(f"{name} ended before it had started")
+    return task
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

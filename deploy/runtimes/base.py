@@ -1,0 +1,189 @@
+"""What a runtime is: something that can start a container of a Pod on this machine, watch it, and stop it.
+
+The node (`deploy/node`) resolves a Pod into a `PodPlan` (Secrets read, mounts written to files, ports and identity
+settled) and drives a `Runtime` with it; a runtime knows nothing of resources or the store. One file per runtime, an
+entry in `registry.py`. A Pod's containers share one `Sandbox`: a network, a port, a lifetime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from core.stats import InstanceKey
+from core.tasks import Started
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host file or folder, already filled in, to be seen at `path` in the container."""
+
+    source: Path
+    path: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """None means unlimited."""
+
+    memory_bytes: int | None = None
+    cpu_millis: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the container runs as (securityContext, pod and container merged). None means the image's own."""
+
+    user: int | None = None
+    group: int | None = None
+    non_root: bool = False
+    read_only_root: bool = False
+    drop_capabilities: tuple[str, ...] = ()
+    add_capabilities: tuple[str, ...] = ()
+    allow_privilege_escalation: bool | None = None
+    seccomp_profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan:
+    """One container, with nothing left to look up. Empty `command` and `args` mean the image's own."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str | None = None
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = Limits()
+    identity: Identity = Identity()
+    pull_policy: str = "IfNotPresent"  # Always | IfNotPresent | Never
+    serving: bool = False  # the one that listens on the Pod's port
+    init: bool = False
+    stop_signal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlan:
+    """A Pod as a runtime sees it. `template` is equal for Pods that differ in name only: they share preparation."""
+
+    instance: InstanceKey
+    template: str  # digest of everything but the instance
+    containers: tuple[ContainerPlan, ...]
+    port: int | None  # what the serving container was asked to listen on; a runtime may choose another (see Sandbox)
+    log_dir: Path  # <log_dir>/<container>.log, and .log.1 … when rotated: `kubectl logs` reads them
+    scratch_dir: Path  # this Pod's own, removed with it
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    registry_auth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # registry host → credentials
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended. `signal` is 0 for an ordinary exit; `oom` where the kernel killed it for memory."""
+
+    code: int
+    signal: int = 0
+    oom: bool = False
+    message: str = ""  # the tail of its output, at most 2 KiB, for the termination message
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a Pod's serving port answers from the gateway's side."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class StartError(Exception):
+    """It cannot run; `reason` as the kubelet names it: ErrImagePull, ImagePullBackOff, ErrImageNeverPull,
+    InvalidImageName, CreateContainerError, CreateContainerConfigError, RunContainerError."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Container(Protocol):
+    """One started container."""
+
+    @property
+    def id(self) -> str:
+        """As in `containerStatuses[].containerID`: `process://1234`, `podman://<hex>`."""
+
+    @property
+    def image_id(self) -> str:
+        """The resolved image: `docker.io/library/x@sha256:…`, or the content digest of a folder."""
+
+    async def wait(self) -> Exit:
+        """Returns when it has ended; any number may wait, also after the end."""
+
+    async def stop(self, grace_s: float) -> Exit:
+        """SIGTERM (or the image's stop signal) to all of it, SIGKILL after the grace; returns when nothing is left."""
+
+    async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
+        """Runs a command in its place, as an exec probe does: exit code and combined output (at most 10 KiB)."""
+
+
+class Sandbox(Protocol):
+    """What the containers of one Pod share."""
+
+    @property
+    def address(self) -> Address | None:
+        """None where the Pod has no port. Known before the first container starts."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the machine could not honour (a memory limit without a cgroup, say): shown as a Pod event."""
+
+    async def start(self, container: ContainerPlan) -> Container:
+        """StartError."""
+
+    async def pause(self) -> None:
+        """Freezes every process in it; memory stays, CPU is zero."""
+
+    async def resume(self) -> None:
+        """Undoes `pause`."""
+
+    async def remove(self) -> None:
+        """Leaves nothing behind. Kills what still runs."""
+
+
+class Runtime(Protocol):
+    """Constructed without touching the machine; `run` does."""
+
+    name: str
+
+    async def run(self, started: Started) -> None:
+        """Its own loop: finds what an earlier platform left (adopts or removes it), then watches. Ends when cancelled,
+        and then leaves no process of its own behind."""
+
+    def available(self) -> str | None:
+        """None when it can start something now, else why not and what to do, in one sentence."""
+
+    async def prepare(self, plan: PodPlan, spares: int) -> None:
+        """Makes starts of this template fast: pulls, installs, warms a template, makes `spares` containers ahead.
+        StartError. 0 spares lets go of what was made."""
+
+    async def resolve(self, container: ContainerPlan) -> str:
+        """The immutable name of its image (a digest), "" where the runtime has none. StartError."""
+
+    async def sandbox(self, plan: PodPlan) -> Sandbox:
+        """StartError."""
+
+
+class LogReader(Protocol):
+    """`kubectl logs`."""
+
+    def read(
+        self, *, tail: int | None, since_s: float | None, follow: bool, timestamps: bool, limit_bytes: int | None
+    ) -> AsyncIterator[bytes]:
+        """Whole lines, oldest first."""
