@@ -48,6 +48,8 @@ class ApiError(Exception):
         self.retry_after_s = retry_after_s
         # What the error is about; the API server fills `Status.details` from it.
         self.about: tuple[str, str, str] = ("", "", "")  # group, kind, name
+        # Where an expired paged list may go on, if the caller can live with an inconsistent one.
+        self.continuation = ""
 
 
 class BadRequest(ApiError):
@@ -106,6 +108,12 @@ class Invalid(ApiError):
 
 class TooManyRequests(ApiError):
     code, reason = 429, "TooManyRequests"
+
+
+class ResourceVersionTooLarge(ApiError):
+    """A read "not older than" a version that was not given out yet: the caller waits, or lists anew."""
+
+    code, reason = 504, "Timeout"
 
 
 class StoreFull(ApiError):

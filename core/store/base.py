@@ -7,11 +7,11 @@ watchers in that order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from core.resources.meta import Json, Kind
 
@@ -38,6 +38,14 @@ class Listing:
     """A consistent list: nothing later than `resource_version` is in it, nothing earlier is missing."""
 
     items: list[Json]
+    resource_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByteListing:
+    """A `Listing` whose objects are compact JSON text."""
+
+    items: Sequence[bytes]
     resource_version: int
 
 
@@ -98,3 +106,11 @@ class Store(Protocol):
         self, kind: Kind[Any], name: str, namespace: str = "", options: DeleteOptions | None = None
     ) -> Json:
         """Removes it, or, where it has finalizers or a grace period, marks it with a deletionTimestamp. NotFound."""
+
+
+@runtime_checkable
+class ByteLister(Protocol):
+    """A store that keeps its objects as JSON text and hands them out unparsed: long lists become cheap."""
+
+    async def list_bytes(self, kind: Kind[Any], namespace: str | None = None) -> ByteListing:
+        """As `Store.list` without labels; the texts are the very ones that are kept."""

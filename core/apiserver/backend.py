@@ -1,0 +1,115 @@
+"""What the API is served from, and one request as the verbs see it. The roof builds the first, the edge the second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import orjson
+import yaml
+
+from core.apiserver.logs import LogSource
+from core.apiserver.negotiation import PLAIN, Form
+from core.apiserver.paging import Snapshots
+from core.apiserver.paths import Target
+from core.clock import Clock
+from core.errors import BadRequest
+from core.resources.meta import AdmissionContext, Json, Kind
+from core.store.base import Store
+
+
+def no_settings() -> Mapping[str, Any]:
+    """For tests and tools without config-* ConfigMaps."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Everything that the verbs may use. `closing` ends every watch and followed log, so that a server can stop."""
+
+    store: Store
+    kinds: Sequence[Kind[Any]]
+    clock: Clock
+    settings: Callable[[], Mapping[str, Any]] = no_settings
+    logs: LogSource | None = None
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    snapshots: Snapshots = field(default_factory=Snapshots)
+
+    def timestamp(self) -> str:
+        """Now, as `metadata.creationTimestamp` has it."""
+        return datetime.fromtimestamp(self.clock.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request for a resource, read in full."""
+
+    method: str
+    target: Target
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes = b""
+    user: str = ""
+    form: Form = PLAIN
+
+    def flag(self, name: str) -> bool:
+        return self.query.get(name, "") in ("1", "true", "True", "TRUE", "t", "T")
+
+    def seconds(self, name: str) -> int | None:
+        """A whole, non-negative number from the query. BadRequest."""
+        text = self.query.get(name, "")
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise BadRequest(f'unable to decode query parameter {name}: strconv.ParseInt: parsing "{text}"')
+        return int(text)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether `dryRun=All`. BadRequest for another value."""
+        text = self.query.get("dryRun", "")
+        if text not in ("", "All"):
+            raise BadRequest(f'invalid dryRun "{text}": supported values: "All"')
+        return text == "All"
+
+    @property
+    def manager(self) -> str:
+        """The field manager: as asked for, or the program's name (what stands before the first `/`)."""
+        given = self.query.get("fieldManager", "")
+        return given or self.headers.get("user-agent", "unknown").split("/", 1)[0][:128] or "unknown"
+
+    def context(self, backend: Backend, old: Json | None = None) -> AdmissionContext:
+        return AdmissionContext(settings=backend.settings(), user=self.user, old=old)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response."""
+
+    body: bytes
+    code: int = 200
+    content_type: str = "application/json"
+    warnings: Sequence[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A response without a known end; `run` writes until there is no more, and is cancelled when the client leaves."""
+
+    run: Callable[[Write], Awaitable[None]]
+    content_type: str = "application/json"
+
+
+def write_json(document: Any, form: Form = PLAIN, code: int = 200, warnings: Sequence[str] = ()) -> Answer:
+    """An object in the form that the client asked for."""
+    if form.yaml:
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+        return Answer(text, code, form.content_type, warnings)
+    return Answer(orjson.dumps(document), code, form.content_type, warnings)
