@@ -32,7 +32,7 @@ def test_query_parameters_are_read_strictly() -> None:
     assert call(limit="5").seconds("limit") == 5
     assert call().seconds("limit") is None
     assert call(dryRun="All").dry_run
-    for query in ({"limit": "-1"}, {"limit": "x"}, {"limit": "١"}):
+    for query in ({"limit": "-1"}, {"limit": "x"}, {"limit": "\N{ARABIC-INDIC DIGIT ONE}"}):
         with pytest.raises(BadRequest):
             call(**query).seconds("limit")
     with pytest.raises(BadRequest):
