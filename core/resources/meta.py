@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from core.errors import FieldError
+from core.resources.fields import keyed, unique
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object as `orjson.loads` gives it. Objects read from a store are shared: copy before changing."""
@@ -52,8 +53,8 @@ class ObjectMeta(Model):
     deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
-    owner_references: list[OwnerReference] | None = None
-    finalizers: list[str] | None = None
+    owner_references: list[OwnerReference] | None = keyed("Objects that this one goes with.", "uid")
+    finalizers: list[str] | None = unique("Who must agree before it is removed.")
     managed_fields: list[dict[str, Any]] | None = None
     self_link: str | None = None
 
@@ -73,6 +74,7 @@ class Condition(Model):
     last_transition_time: str | None = None
     reason: str | None = None
     message: str | None = None
+    observed_generation: int | None = None
 
 
 class Resource(Model):
@@ -127,7 +129,8 @@ class Column:
     type: str = "string"  # string | integer | date | boolean
     priority: int = 0  # 1: only with -o wide
     description: str = ""
-    value: Callable[[Json], Any] | None = None  # where a path cannot say it
+    value: Callable[[Json], Any] | None = None  # where a path cannot say it; a timestamp where `type` is date
+    told: Callable[[Json, float], str] | None = None  # where the cell tells an age: also given now, in epoch seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,37 @@
+"""Every resource type there is: the one table that the store, the API server and the CLI are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.resources.autoscaling import POD_AUTOSCALER
+from core.resources.core_services import CORE_SERVICE, ENDPOINTS
+from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
+from core.resources.discovery_v1 import ENDPOINT_SLICE
+from core.resources.meta import Kind
+from core.resources.networking import INGRESS
+from core.resources.pods import POD
+from core.resources.workloads import DEPLOYMENT
+
+KINDS: tuple[Kind[Any], ...] = (
+    NAMESPACE,
+    CONFIG_MAP,
+    SECRET,
+    SERVICE_ACCOUNT,
+    POD,
+    CORE_SERVICE,
+    ENDPOINTS,
+    EVENT,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    POD_AUTOSCALER,
+    INGRESS,
+)
+
+_BY_RESOURCE: Mapping[tuple[str, str, str], Kind[Any]] = {(k.group, k.version, k.plural): k for k in KINDS}
+
+
+def by_resource(group: str, version: str, plural: str) -> Kind[Any] | None:
+    """The kind behind `/apis/<group>/<version>/…/<plural>`, if it is served."""
+    return _BY_RESOURCE.get((group, version, plural))
