@@ -36,7 +36,11 @@ class RequestStatistic:
     """One revision's requests over one report interval (knative.dev/serving/pkg/autoscaler/metrics.Stat).
 
     `average_concurrency` is the time integral of requests in flight (queued ones included) over `interval_s`, divided
-    by it. `poke` marks the report that leaves at once because a request met a revision with nothing to serve it.
+    by it. `poke` marks the report that leaves at once because a request met a revision with nothing to serve it; the
+    periodic report that follows counts that request again, and the listener takes it off.
+
+    The data path speaks once a second about every revision with requests in flight or finished since, and a last time
+    with `in_flight` 0. Silence after that means that nothing came; silence after anything else means that nobody knows.
     """
 
     revision: RevisionKey
