@@ -25,11 +25,15 @@ class FieldProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field: `path` as `spec.traffic[0].percent`, `message` for the person who wrote it."""
+    """One thing wrong with one field: `path` as `spec.traffic[0].percent`, `message` for the person who wrote it.
+
+    `detail` is what goes on a line of its own below the message.
+    """
 
     path: str
     message: str
     problem: FieldProblem = FieldProblem.INVALID
+    detail: str = ""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"

@@ -1,7 +1,9 @@
 """`config-features`: which optional fields and behaviours are open to users.
 
-Source: knative.dev/serving/pkg/apis/config/features.go; the words are read in any case. Defaults are upstream's, but
-`runtimeClassName`, which chooses the runtime here and so is always open. Pure.
+Source: knative.dev/serving/pkg/apis/config/features.go; the words are read in any case. Upstream closes most of them by
+default. Here a field is open where one machine honours it (init containers, sidecar probes, `fieldRef`, security
+contexts, host aliases; `runtimeClassName` chooses the runtime), and where it asks for nothing but a place to run: then
+it is accepted with a warning. What weakens isolation or needs a cluster's storage stays closed. Pure.
 """
 
 from __future__ import annotations
@@ -46,12 +48,12 @@ class FeatureSettings(Settings):
     """What `config-features` says."""
 
     multi_container: Flag = _flag("multi-container", _ON, "more than one container")
-    multi_container_probing: Flag = _flag("multi-container-probing", _OFF, "probes on sidecars")
-    init_containers: Flag = _flag("kubernetes.podspec-init-containers", _OFF, "initContainers")
+    multi_container_probing: Flag = _flag("multi-container-probing", _ON, "probes on sidecars")
+    init_containers: Flag = _flag("kubernetes.podspec-init-containers", _ON, "initContainers")
     runtime_class_name: Flag = _flag("kubernetes.podspec-runtimeclassname", _ON, "runtimeClassName")
-    fieldref: Flag = _flag("kubernetes.podspec-fieldref", _OFF, "env valueFrom fieldRef and resourceFieldRef")
+    fieldref: Flag = _flag("kubernetes.podspec-fieldref", _ON, "env valueFrom fieldRef and resourceFieldRef")
     dryrun: Flag = _flag("kubernetes.podspec-dryrun", _ASK, "a dry run also tries the Pod")
-    security_context: Flag = _flag("kubernetes.podspec-securitycontext", _OFF, "securityContext of the Pod")
+    security_context: Flag = _flag("kubernetes.podspec-securitycontext", _ON, "securityContext of the Pod")
     add_capabilities: Flag = _flag("kubernetes.containerspec-addcapabilities", _OFF, "capabilities.add")
     secure_pod_defaults: str = key(
         "secure-pod-defaults",
@@ -64,27 +66,28 @@ class FeatureSettings(Settings):
     volumes_emptydir: Flag = _flag("kubernetes.podspec-volumes-emptydir", _ON, "volumes emptyDir")
     volumes_hostpath: Flag = _flag("kubernetes.podspec-volumes-hostpath", _OFF, "volumes hostPath")
     volumes_csi: Flag = _flag("kubernetes.podspec-volumes-csi", _OFF, "volumes csi")
+    volumes_ephemeral: Flag = _flag("kubernetes.podspec-volumes-ephemeral", _OFF, "volumes ephemeral")
     volumes_image: Flag = _flag("kubernetes.podspec-volumes-image", _OFF, "volumes image")
     volumes_mount_propagation: Flag = _flag(
         "kubernetes.podspec-volumes-mount-propagation", _OFF, "mountPropagation of a volume mount"
     )
     persistent_volume_claim: Flag = _flag("kubernetes.podspec-persistent-volume-claim", _OFF, "volumes of a claim")
     persistent_volume_write: Flag = _flag("kubernetes.podspec-persistent-volume-write", _OFF, "writing to those")
-    affinity: Flag = _flag("kubernetes.podspec-affinity", _OFF, "affinity")
+    affinity: Flag = _flag("kubernetes.podspec-affinity", _ASK, "affinity")
     topology_spread_constraints: Flag = _flag(
-        "kubernetes.podspec-topologyspreadconstraints", _OFF, "topologySpreadConstraints"
+        "kubernetes.podspec-topologyspreadconstraints", _ASK, "topologySpreadConstraints"
     )
-    node_selector: Flag = _flag("kubernetes.podspec-nodeselector", _OFF, "nodeSelector")
-    tolerations: Flag = _flag("kubernetes.podspec-tolerations", _OFF, "tolerations")
-    priority_class_name: Flag = _flag("kubernetes.podspec-priorityclassname", _OFF, "priorityClassName")
-    scheduler_name: Flag = _flag("kubernetes.podspec-schedulername", _OFF, "schedulerName")
-    host_aliases: Flag = _flag("kubernetes.podspec-hostaliases", _OFF, "hostAliases")
+    node_selector: Flag = _flag("kubernetes.podspec-nodeselector", _ASK, "nodeSelector")
+    tolerations: Flag = _flag("kubernetes.podspec-tolerations", _ASK, "tolerations")
+    priority_class_name: Flag = _flag("kubernetes.podspec-priorityclassname", _ASK, "priorityClassName")
+    scheduler_name: Flag = _flag("kubernetes.podspec-schedulername", _ASK, "schedulerName")
+    host_aliases: Flag = _flag("kubernetes.podspec-hostaliases", _ON, "hostAliases")
     host_ipc: Flag = _flag("kubernetes.podspec-hostipc", _OFF, "hostIPC")
     host_pid: Flag = _flag("kubernetes.podspec-hostpid", _OFF, "hostPID")
     host_network: Flag = _flag("kubernetes.podspec-hostnetwork", _OFF, "hostNetwork")
     share_process_namespace: Flag = _flag("kubernetes.podspec-shareprocessnamespace", _OFF, "shareProcessNamespace")
-    dns_policy: Flag = _flag("kubernetes.podspec-dnspolicy", _OFF, "dnsPolicy")
-    dns_config: Flag = _flag("kubernetes.podspec-dnsconfig", _OFF, "dnsConfig")
+    dns_policy: Flag = _flag("kubernetes.podspec-dnspolicy", _ASK, "dnsPolicy")
+    dns_config: Flag = _flag("kubernetes.podspec-dnsconfig", _ASK, "dnsConfig")
     queue_proxy_mount_podinfo: Flag = _flag("queueproxy.mount-podinfo", _OFF, "not used: there is no sidecar")
     queue_proxy_resource_defaults: Flag = _flag("queueproxy.resource-defaults", _OFF, "not used: there is no sidecar")
 
