@@ -12,6 +12,7 @@ from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.meta import Kind
 from core.resources.networking import INGRESS
 from core.resources.pods import POD
+from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
 from core.resources.workloads import DEPLOYMENT
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -25,6 +26,11 @@ KINDS: tuple[Kind[Any], ...] = (
     EVENT,
     DEPLOYMENT,
     ENDPOINT_SLICE,
+    SERVICE,
+    CONFIGURATION,
+    REVISION,
+    ROUTE,
+    DOMAIN_MAPPING,
     POD_AUTOSCALER,
     INGRESS,
 )
