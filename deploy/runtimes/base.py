@@ -3,17 +3,23 @@
 The node (`deploy/node`) resolves a Pod into a `PodPlan` (Secrets read, mounts written to files, ports and identity
 settled) and drives a `Runtime` with it; a runtime knows nothing of resources or the store. One file per runtime, an
 entry in `registry.py`. A Pod's containers share one `Sandbox`: a network, a port, a lifetime.
+
+Every runtime writes the output of a container with `logfile.LogFile` to `<log_dir>/<container>.log`, so that all logs
+read alike; the node moves the file aside before it starts a container again.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from core.stats import InstanceKey
 from core.tasks import Started
+
+PORT_PLACEHOLDER = "\ue000port\ue000"
+"""Stands for the serving port in a plan (env, command, args), since the runtime is the one to choose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ContainerPlan:
-    """One container, with nothing left to look up. Empty `command` and `args` mean the image's own."""
+    """One container, with nothing left to look up: `$(VAR)` is expanded, but for `PORT_PLACEHOLDER` (see `on_port`).
+
+    Empty `command` and `args` mean the image's own.
+    """
 
     name: str
     image: str
@@ -65,6 +74,19 @@ class ContainerPlan:
     init: bool = False
     stop_signal: str | None = None
 
+    def on_port(self, port: int | None) -> ContainerPlan:
+        """The same with the port filled in wherever the plan speaks of it; a runtime starts this one."""
+
+        def fill(text: str) -> str:
+            return text.replace(PORT_PLACEHOLDER, str(port or ""))
+
+        return replace(
+            self,
+            command=tuple(map(fill, self.command)),
+            args=tuple(map(fill, self.args)),
+            env={name: fill(value) for name, value in self.env.items()},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PodPlan:
@@ -74,11 +96,14 @@ class PodPlan:
     template: str  # digest of everything but the instance
     containers: tuple[ContainerPlan, ...]
     port: int | None  # what the serving container was asked to listen on; a runtime may choose another (see Sandbox)
-    log_dir: Path  # <log_dir>/<container>.log, and .log.1 … when rotated: `kubectl logs` reads them
+    log_dir: Path
     scratch_dir: Path  # this Pod's own, removed with it
     hosts: Mapping[str, str] = field(default_factory=dict)
     registry_auth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # registry host → credentials
     grace_s: float = 30.0
+    port_is_fixed: bool = (
+        False  # a Pod that a user made by hand: its port is wanted as it was written, where it is free
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,382 @@
+"""The process that forks: small, single-threaded, and the parent of every process instance of one platform.
+
+`deploy/runtimes/spawning.py` runs it as a process of its own and talks to it over one socket, a JSON object per line
+each way. It imports only the standard library and three neighbors that do the same, so it stays small enough to fork in
+a fifth of a millisecond. It knows nothing of Pods: an instance here is a command, an environment and a log.
+
+What it promises: an instance starts in a session of its own with stdin at /dev/null and no descriptor but 0, 1 and 2;
+its output is written to a `LogFile`; when its first process ends, all of it ends; and when the platform's end of the
+socket closes, for whatever reason, every process that ever came from here is told to go (SIGTERM), then made to.
+
+Requests  {"op": "configure" | "start" | "stop" | "freeze" | "exec", "seq": n, …}
+Replies   {"seq": n, …} or {"seq": n, "error": text, …}; one for each request, not always in order
+Events    {"event": "exited", "id": …, "code": …, "signal": …, "oom": …, "message": …}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from deploy.runtimes import kernel
+from deploy.runtimes.cgroups import Cgroups, Group
+from deploy.runtimes.logfile import LogFile
+
+READ_BYTES = 64 << 10
+MESSAGE_BYTES_MAX = 2048  # what a termination message holds when it falls back to the log
+EXEC_OUTPUT_BYTES_MAX = 10 << 10  # what an exec probe keeps (kubelet's maxRespBodyLength)
+ORPHANED_GRACE_S = 2.0  # between SIGTERM and SIGKILL when the platform is gone
+LINGER_S = 1.0  # how long output may stay open when all processes have gone (a stranger may hold the descriptor)
+POLL_S = 0.005  # how often a group that should empty is looked at
+REKILL_S = 0.1  # a fork may have raced the first SIGKILL
+MARKER = "PILOTLIGHT_INSTANCE"  # in the environment: finds processes that left the session, where there are no cgroups
+
+Request = dict[str, Any]
+
+
+class Instance:
+    """A command that was started, and everything that came from it."""
+
+    def __init__(self, request: Request, group: Group | None) -> None:
+        self.id: str = request["id"]
+        self.request = request
+        self.group = group  # None also for an exec, which lives in the group of another
+        self.pid = 0
+        self.launching = True  # until exec is known to have worked or not
+        self.failed = False
+        self.status: int | None = None  # of its first process, from waitpid
+        self.ended_at = 0.0
+        self.kill_at: float | None = None  # monotonic; set once it is to end
+        self.outputs: set[int] = set()  # descriptors still open
+        self.tail = b""
+        self._tail_bytes = EXEC_OUTPUT_BYTES_MAX if self.is_exec else MESSAGE_BYTES_MAX
+        self._log = None if self.is_exec else LogFile(request["log"])
+
+    @property
+    def is_exec(self) -> bool:
+        return "inside" in self.request
+
+    def members(self) -> list[int]:
+        """Every process that belongs to it and is alive."""
+        if self.group is not None:
+            return self.group.pids()
+        table = kernel.processes()
+        parents = {pid: parent for pid, parent, _ in table}
+        mark = f"{MARKER}={self.id}".encode()
+        me = os.getpid()
+        return [
+            pid
+            for pid, parent, session in table
+            if session == self.pid
+            or kernel.descends(pid, self.pid, parents)
+            or (parent == me and mark in kernel.environment_of(pid))  # it daemonized: we are its subreaper
+        ]
+
+    def signal(self, number: int) -> None:
+        """To its process group: what a terminal would do, and what the children of a shell need."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, number)
+
+    def freeze(self, frozen: bool) -> None:
+        if self.group is None or not self.group.freeze(frozen):
+            kernel.send_signal(self.members(), signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self.group is not None:
+            self.group.kill()
+        else:
+            kernel.send_signal(self.members(), signal.SIGKILL)
+
+    def read(self, fd: int, stream: bytes) -> bool:
+        """Moves what it wrote to the log; False at the end of that stream."""
+        data = os.read(fd, READ_BYTES)
+        if data:
+            if self._log is not None:
+                self._log.write(stream, data)
+            self.tail = (self.tail + data)[-self._tail_bytes :]
+        return bool(data)
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+
+class Spawner:
+    """One `select` loop over the control socket, the outputs of every instance, and SIGCHLD."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control, self._buffer = control, b""
+        self._selector = selectors.DefaultSelector()
+        self._cgroups: Cgroups | None = None
+        self._instances: dict[str, Instance] = {}
+        self._by_pid: dict[int, Instance] = {}
+        self._stale: list[Group] = []  # removed as soon as the kernel lets us
+        self._open = True
+
+    def run(self) -> None:
+        """Until the platform is gone and nothing of ours is left."""
+        kernel.become_subreaper()
+        woken_r, woken_w = os.pipe()
+        os.set_blocking(woken_w, False)
+        os.set_blocking(woken_r, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self._close())
+        signal.set_wakeup_fd(woken_w, warn_on_full_buffer=False)
+        self._watch(woken_r, lambda: self._reap(woken_r))
+        self._watch(self._control.fileno(), self._receive)
+        while self._open or self._instances:
+            for key, _ in self._selector.select(self._timeout()):
+                if key.fd in self._selector.get_map():  # an earlier callback of this round may have closed it
+                    key.data()
+            self._advance(time.monotonic())
+        self._sweep()
+
+    def _timeout(self) -> float | None:
+        if self._stale or any(instance.status is not None for instance in self._instances.values()):
+            return POLL_S
+        due = [instance.kill_at for instance in self._instances.values() if instance.kill_at is not None]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _advance(self, now: float) -> None:
+        """Does what is due: kills after the grace, and the end of instances whose processes have all gone."""
+        for instance in list(self._instances.values()):
+            if instance.kill_at is not None and now >= instance.kill_at:
+                instance.kill()
+                instance.kill_at = now + REKILL_S
+            if instance.status is None or instance.launching or instance.members():
+                continue
+            if not instance.outputs or now >= instance.ended_at + LINGER_S:
+                self._finish(instance)
+        self._stale = [group for group in self._stale if not group.remove()]
+
+    def _finish(self, instance: Instance) -> None:
+        for fd in instance.outputs:
+            self._unwatch(fd)
+        instance.close()
+        del self._instances[instance.id]
+        oom = False
+        if instance.group is not None:
+            oom = instance.group.oom()
+            self._stale.append(instance.group)
+        if instance.failed:
+            return
+        code = os.waitstatus_to_exitcode(instance.status or 0)
+        number = max(-code, 0)
+        code = 128 + number if number else code
+        text = instance.tail.decode(errors="replace")
+        if instance.is_exec:
+            self._send({"seq": instance.request["seq"], "code": code, "output": text})
+        else:
+            ending = {"code": code, "signal": number, "oom": oom, "message": text}
+            self._send({"event": "exited", "id": instance.id, **ending})
+
+    def _reap(self, woken: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(woken, 4096)
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                instance = self._by_pid.pop(ended[0], None)
+                if instance is None:
+                    continue  # an orphan that we adopted
+                instance.status, instance.ended_at = ended[1], time.monotonic()
+                if instance.kill_at is None and not instance.is_exec:
+                    instance.kill()  # its first process has gone unasked: the rest goes at once, as in a container
+
+    # --- requests
+
+    def _receive(self) -> None:
+        try:
+            data = self._control.recv(1 << 20)
+        except OSError:
+            data = b""
+        if not data:
+            self._close()
+            return
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            try:
+                getattr(self, "_on_" + request["op"])(request)
+            except OSError as error:
+                self._send({"seq": request["seq"], "error": str(error)})
+
+    def _on_configure(self, request: Request) -> None:
+        self._cgroups = Cgroups(request["name"])
+        self._cgroups.clear()
+        names = kernel.enter_mount_namespace(request["hosts"])
+        facts = {"memory": self._cgroups.memory, "cpu": self._cgroups.cpu, "freezer": self._cgroups.freezer}
+        self._send({"seq": request["seq"], **facts, "names": names})
+
+    def _on_start(self, request: Request) -> None:
+        assert self._cgroups is not None
+        memory, cpu = request["memory"], request["cpu"]
+        instance = Instance(request, self._cgroups.make(request["id"].replace("/", "."), bool(memory or cpu)))
+        if instance.group is not None:
+            instance.group.limit(memory, cpu)
+        self._launch(instance, instance.group)
+
+    def _on_exec(self, request: Request) -> None:
+        inside = self._instances.get(request["inside"])
+        if inside is None or inside.status is not None:
+            self._send({"seq": request["seq"], "error": "the container is not running"})
+            return
+        instance = Instance({**inside.request, **request}, None)
+        instance.kill_at = time.monotonic() + request["timeout"]
+        self._launch(instance, inside.group)
+
+    def _on_stop(self, request: Request) -> None:
+        instance = self._instances.get(request["id"])
+        if instance is not None:
+            self._stop(instance, request["grace"], request["signal"])
+        self._send({"seq": request["seq"]})
+
+    def _on_freeze(self, request: Request) -> None:
+        instance = self._instances.get(request["id"])
+        if instance is not None:
+            instance.freeze(request["frozen"])
+        self._send({"seq": request["seq"]})
+
+    def _stop(self, instance: Instance, grace_s: float, number: int) -> None:
+        due = time.monotonic() + grace_s
+        instance.kill_at = due if instance.kill_at is None else min(due, instance.kill_at)
+        if grace_s > 0:
+            instance.signal(number)
+            instance.freeze(False)
+
+    def _launch(self, instance: Instance, group: Group | None) -> None:
+        (out_r, out_w), (err_r, err_w), (failed_r, failed_w) = os.pipe(), os.pipe(), os.pipe()
+        instance.pid = _spawn(instance.request, group, (out_w, err_w, failed_w))
+        for fd in (out_w, err_w, failed_w):
+            os.close(fd)
+        self._instances[instance.id] = self._by_pid[instance.pid] = instance
+        instance.outputs = {out_r, err_r}
+        self._watch(out_r, lambda: self._read(instance, out_r, b"stdout"))
+        self._watch(err_r, lambda: self._read(instance, err_r, b"stderr"))
+        self._watch(failed_r, lambda: self._launched(instance, failed_r))
+
+    def _launched(self, instance: Instance, failed: int) -> None:
+        """Exec has worked (the pipe closed with it), or it has not and the pipe says why."""
+        text = os.read(failed, 4096)
+        self._unwatch(failed)
+        instance.launching = False
+        if text:
+            instance.failed = True
+            self._send({"seq": instance.request["seq"], **json.loads(text)})
+        elif not instance.is_exec:
+            self._send({"seq": instance.request["seq"], "pid": instance.pid})
+
+    def _read(self, instance: Instance, fd: int, stream: bytes) -> None:
+        if not instance.read(fd, stream):
+            instance.outputs.discard(fd)
+            self._unwatch(fd)
+
+    # --- the end
+
+    def _close(self) -> None:
+        """The platform has gone: so does everything."""
+        if self._open:
+            self._open = False
+            self._unwatch(self._control.fileno())
+            for instance in list(self._instances.values()):
+                self._stop(instance, ORPHANED_GRACE_S, signal.SIGTERM)
+
+    def _sweep(self) -> None:
+        """Ends what is ours still when every instance has ended: daemons that left their session; our cgroups."""
+        deadline = time.monotonic() + ORPHANED_GRACE_S
+        while time.monotonic() < deadline:
+            parents = {pid: parent for pid, parent, _ in kernel.processes()}
+            mine = [pid for pid in parents if pid != os.getpid() and kernel.descends(pid, os.getpid(), parents)]
+            if not mine:
+                break
+            kernel.send_signal(mine, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                    pass
+            time.sleep(POLL_S)
+        if self._cgroups is not None:
+            self._cgroups.remove()
+
+    # --- plumbing
+
+    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
+        self._selector.register(fd, selectors.EVENT_READ, callback)
+
+    def _unwatch(self, fd: int) -> None:
+        self._selector.unregister(fd)
+        os.close(fd)
+
+    def _send(self, message: Request) -> None:
+        with contextlib.suppress(OSError):
+            self._control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def main() -> None:
+    """`argv[-1]` is the descriptor of the control socket."""
+    control = socket.socket(fileno=os.dup(int(sys.argv[-1])))
+    os.close(int(sys.argv[-1]))
+    Spawner(control).run()
+
+
+def _spawn(request: Request, group: Group | None, pipes: tuple[int, int, int]) -> int:
+    """Forks and execs. The third pipe yields nothing once exec has worked, else why it has not."""
+    parent = os.getpid()
+    pid = kernel.fork_into(group.fd) if group is not None and group.fd >= 0 else None
+    born_inside = pid is not None
+    if pid is None:
+        pid = os.fork()
+    if pid == 0:
+        try:
+            if group is not None:
+                group.enter(born_inside)
+            _become(request, pipes, parent)
+        except BaseException as error:
+            why = getattr(error, "strerror", None) or str(error)
+            reason = {
+                "error": why,
+                "missing": isinstance(error, FileNotFoundError),
+                "at": getattr(error, "filename", ""),
+            }
+            os.write(pipes[2], json.dumps(reason).encode())
+        finally:
+            os._exit(127)
+    return pid
+
+
+def _become(request: Request, pipes: tuple[int, int, int], parent: int) -> NoReturn:
+    """In the child: turns into the command."""
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDONLY)
+    for target, source in enumerate((null, pipes[0], pipes[1])):
+        os.dup2(source, target)
+    kernel.mount_privately(request["mounts"])
+    _set_ids(request["uid"], request["gid"])
+    if request["no_new_privileges"]:
+        kernel.forbid_new_privileges()
+    os.chdir(request["cwd"])
+    os.umask(0o022)
+    kernel.die_with_parent()  # after the change of user, which would clear it
+    if os.getppid() != parent:
+        os._exit(127)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two, and exec would hand that on
+        signal.signal(number, signal.SIG_DFL)
+    argv = request["argv"]
+    os.execvpe(argv[0], argv, {**request["env"], MARKER: request["id"]})
+
+
+def _set_ids(uid: int | None, gid: int | None) -> None:
+    if uid is None and gid is None:
+        return
+    if os.geteuid() == 0:
+        os.setgroups([] if gid is None else [gid])
+    if gid is not None and gid != os.getgid():
+        os.setresgid(gid, gid, gid)
+    if uid is not None and uid != os.getuid():
+        os.setresuid(uid, uid, uid)
