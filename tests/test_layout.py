@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,9 @@ CORE_LAYERS = {
     "apiserver": FLOOR | {"resources", "store", "clients"},
 }
 # A function's process imports nothing of ours: these files are run by path and may import the standard library alone.
-SELF_CONTAINED = ("deploy/runtimes/spawner.py", "deploy/runtimes/function_host.py", "deploy/runtimes/zygote.py")
+SELF_CONTAINED = ("deploy/runtimes/function_host.py", "deploy/runtimes/zygote.py")
+# The spawner is a process of its own without site-packages, a loop with a clock of its own: it has these and no more.
+SPAWNER = tuple(f"deploy/runtimes/{name}.py" for name in ("spawner", "instance", "cgroups", "kernel", "logfile"))
 CLIENT_LIBRARIES = {"aiohttp", "aiodocker", "kubernetes", "kubernetes_asyncio", "kafka", "pika", "httpx", "requests"}
 MEANINGLESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
 IMPURE = {
@@ -167,6 +170,11 @@ def test_clients_clock_and_tasks_stay_where_they_belong(path: Path) -> None:
     if name in SELF_CONTAINED:
         own = {module for module in imports(path) if module.split(".")[0] in PACKAGES}
         assert not own, f"{name} is run inside a function's process and may not import {own}"
+        return
+    if name in SPAWNER:
+        roots = {module.split(".")[0] for module in imports(path) if module.replace(".", "/") + ".py" not in SPAWNER}
+        strangers = roots - sys.stdlib_module_names - {"deploy"}
+        assert not strangers, f"{name} runs without site-packages and may not import {strangers}"
         return
     for node in ast.walk(tree(path)):
         if not isinstance(node, ast.Call):

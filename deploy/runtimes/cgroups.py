@@ -10,10 +10,9 @@ import os
 import signal
 import time
 
-from deploy.runtimes.kernel import descends, processes, read_text, send_signal, write_text
+from deploy.runtimes.kernel import POLL_S, descends, processes, read_text, send_signal, write_text
 
 EMPTYING_S = 1.0  # how long the leftovers of an earlier spawner get to die of SIGKILL
-POLL_S = 0.005
 
 
 class Group:

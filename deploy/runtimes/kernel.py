@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_INTO_CGROUP = 0x00020000, 0x10000000, 0x200000000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 << 19
 _SYS_CLONE3 = 435  # the same number on every architecture
+POLL_S = 0.005
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -88,6 +90,21 @@ def descends(pid: int, ancestor: int, parents: Mapping[int, int]) -> bool:
     while pid > 1 and pid != ancestor:
         pid = parents.get(pid, 0)
     return pid == ancestor
+
+
+def kill_descendants(limit_s: float) -> None:
+    """SIGKILL to everything that came from this process, again until nothing is left or the limit has passed."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        parents = {pid: parent for pid, parent, _ in processes()}
+        mine = [pid for pid in parents if pid != os.getpid() and descends(pid, os.getpid(), parents)]
+        if not mine:
+            return
+        send_signal(mine, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+        time.sleep(POLL_S)
 
 
 def environment_of(pid: int) -> list[bytes]:

@@ -1,7 +1,7 @@
 """The process that forks: small, single-threaded, and the parent of every process instance of one platform.
 
 `deploy/runtimes/spawning.py` runs it as a process of its own and talks to it over one socket, a JSON object per line
-each way. It imports only the standard library and three neighbors that do the same, so it stays small enough to fork in
+each way. It imports only the standard library and its neighbors that do the same, so it stays small enough to fork in
 a fifth of a millisecond. It knows nothing of Pods: an instance here is a command, an environment and a log.
 
 What it promises: an instance starts in a session of its own with stdin at /dev/null and no descriptor but 0, 1 and 2;
@@ -24,89 +24,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
 
 from deploy.runtimes import kernel
 from deploy.runtimes.cgroups import Cgroups, Group
-from deploy.runtimes.logfile import LogFile
+from deploy.runtimes.instance import Instance, Request, spawn
 
-READ_BYTES = 64 << 10
-MESSAGE_BYTES_MAX = 2048  # what a termination message holds when it falls back to the log
-EXEC_OUTPUT_BYTES_MAX = 10 << 10  # what an exec probe keeps (kubelet's maxRespBodyLength)
 ORPHANED_GRACE_S = 2.0  # between SIGTERM and SIGKILL when the platform is gone
 LINGER_S = 1.0  # how long output may stay open when all processes have gone (a stranger may hold the descriptor)
 POLL_S = 0.005  # how often a group that should empty is looked at
 REKILL_S = 0.1  # a fork may have raced the first SIGKILL
-MARKER = "PILOTLIGHT_INSTANCE"  # in the environment: finds processes that left the session, where there are no cgroups
-
-Request = dict[str, Any]
-
-
-class Instance:
-    """A command that was started, and everything that came from it."""
-
-    def __init__(self, request: Request, group: Group | None) -> None:
-        self.id: str = request["id"]
-        self.request = request
-        self.group = group  # None also for an exec, which lives in the group of another
-        self.pid = 0
-        self.launching = True  # until exec is known to have worked or not
-        self.failed = False
-        self.status: int | None = None  # of its first process, from waitpid
-        self.ended_at = 0.0
-        self.kill_at: float | None = None  # monotonic; set once it is to end
-        self.outputs: set[int] = set()  # descriptors still open
-        self.tail = b""
-        self._tail_bytes = EXEC_OUTPUT_BYTES_MAX if self.is_exec else MESSAGE_BYTES_MAX
-        self._log = None if self.is_exec else LogFile(request["log"])
-
-    @property
-    def is_exec(self) -> bool:
-        return "inside" in self.request
-
-    def members(self) -> list[int]:
-        """Every process that belongs to it and is alive."""
-        if self.group is not None:
-            return self.group.pids()
-        table = kernel.processes()
-        parents = {pid: parent for pid, parent, _ in table}
-        mark = f"{MARKER}={self.id}".encode()
-        me = os.getpid()
-        return [
-            pid
-            for pid, parent, session in table
-            if session == self.pid
-            or kernel.descends(pid, self.pid, parents)
-            or (parent == me and mark in kernel.environment_of(pid))  # it daemonized: we are its subreaper
-        ]
-
-    def signal(self, number: int) -> None:
-        """To its process group: what a terminal would do, and what the children of a shell need."""
-        with contextlib.suppress(OSError):
-            os.killpg(self.pid, number)
-
-    def freeze(self, frozen: bool) -> None:
-        if self.group is None or not self.group.freeze(frozen):
-            kernel.send_signal(self.members(), signal.SIGSTOP if frozen else signal.SIGCONT)
-
-    def kill(self) -> None:
-        if self.group is not None:
-            self.group.kill()
-        else:
-            kernel.send_signal(self.members(), signal.SIGKILL)
-
-    def read(self, fd: int, stream: bytes) -> bool:
-        """Moves what it wrote to the log; False at the end of that stream."""
-        data = os.read(fd, READ_BYTES)
-        if data:
-            if self._log is not None:
-                self._log.write(stream, data)
-            self.tail = (self.tail + data)[-self._tail_bytes :]
-        return bool(data)
-
-    def close(self) -> None:
-        if self._log is not None:
-            self._log.close()
 
 
 class Spawner:
@@ -137,7 +63,9 @@ class Spawner:
                 if key.fd in self._selector.get_map():  # an earlier callback of this round may have closed it
                     key.data()
             self._advance(time.monotonic())
-        self._sweep()
+        kernel.kill_descendants(ORPHANED_GRACE_S)  # daemons that left their instance's session
+        if self._cgroups is not None:
+            self._cgroups.remove()
 
     def _timeout(self) -> float | None:
         if self._stale or any(instance.status is not None for instance in self._instances.values()):
@@ -253,7 +181,7 @@ class Spawner:
 
     def _launch(self, instance: Instance, group: Group | None) -> None:
         (out_r, out_w), (err_r, err_w), (failed_r, failed_w) = os.pipe(), os.pipe(), os.pipe()
-        instance.pid = _spawn(instance.request, group, (out_w, err_w, failed_w))
+        instance.pid = spawn(instance.request, group, (out_w, err_w, failed_w))
         for fd in (out_w, err_w, failed_w):
             os.close(fd)
         self._instances[instance.id] = self._by_pid[instance.pid] = instance
@@ -288,22 +216,6 @@ class Spawner:
             for instance in list(self._instances.values()):
                 self._stop(instance, ORPHANED_GRACE_S, signal.SIGTERM)
 
-    def _sweep(self) -> None:
-        """Ends what is ours still when every instance has ended: daemons that left their session; our cgroups."""
-        deadline = time.monotonic() + ORPHANED_GRACE_S
-        while time.monotonic() < deadline:
-            parents = {pid: parent for pid, parent, _ in kernel.processes()}
-            mine = [pid for pid in parents if pid != os.getpid() and kernel.descends(pid, os.getpid(), parents)]
-            if not mine:
-                break
-            kernel.send_signal(mine, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                    pass
-            time.sleep(POLL_S)
-        if self._cgroups is not None:
-            self._cgroups.remove()
-
     # --- plumbing
 
     def _watch(self, fd: int, callback: Callable[[], None]) -> None:
@@ -323,60 +235,3 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(int(sys.argv[-1])))
     os.close(int(sys.argv[-1]))
     Spawner(control).run()
-
-
-def _spawn(request: Request, group: Group | None, pipes: tuple[int, int, int]) -> int:
-    """Forks and execs. The third pipe yields nothing once exec has worked, else why it has not."""
-    parent = os.getpid()
-    pid = kernel.fork_into(group.fd) if group is not None and group.fd >= 0 else None
-    born_inside = pid is not None
-    if pid is None:
-        pid = os.fork()
-    if pid == 0:
-        try:
-            if group is not None:
-                group.enter(born_inside)
-            _become(request, pipes, parent)
-        except BaseException as error:
-            why = getattr(error, "strerror", None) or str(error)
-            reason = {
-                "error": why,
-                "missing": isinstance(error, FileNotFoundError),
-                "at": getattr(error, "filename", ""),
-            }
-            os.write(pipes[2], json.dumps(reason).encode())
-        finally:
-            os._exit(127)
-    return pid
-
-
-def _become(request: Request, pipes: tuple[int, int, int], parent: int) -> NoReturn:
-    """In the child: turns into the command."""
-    os.setsid()
-    null = os.open("/dev/null", os.O_RDONLY)
-    for target, source in enumerate((null, pipes[0], pipes[1])):
-        os.dup2(source, target)
-    kernel.mount_privately(request["mounts"])
-    _set_ids(request["uid"], request["gid"])
-    if request["no_new_privileges"]:
-        kernel.forbid_new_privileges()
-    os.chdir(request["cwd"])
-    os.umask(0o022)
-    kernel.die_with_parent()  # after the change of user, which would clear it
-    if os.getppid() != parent:
-        os._exit(127)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two, and exec would hand that on
-        signal.signal(number, signal.SIG_DFL)
-    argv = request["argv"]
-    os.execvpe(argv[0], argv, {**request["env"], MARKER: request["id"]})
-
-
-def _set_ids(uid: int | None, gid: int | None) -> None:
-    if uid is None and gid is None:
-        return
-    if os.geteuid() == 0:
-        os.setgroups([] if gid is None else [gid])
-    if gid is not None and gid != os.getgid():
-        os.setresgid(gid, gid, gid)
-    if uid is not None and uid != os.getuid():
-        os.setresuid(uid, uid, uid)

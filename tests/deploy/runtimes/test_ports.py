@@ -1,0 +1,41 @@
+"""Ports for instances: free when given, not given twice, the last one given back used last."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from deploy.runtimes.ports import Ports, PortsExhausted
+
+
+def listening() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def test_a_port_in_use_is_passed_over_and_none_is_given_twice() -> None:
+    with listening() as held:
+        busy = held.getsockname()[1]
+        ports = Ports([busy, *Ports()._candidates[:3]])
+        taken = {ports.take() for _ in range(3)}
+        assert len(taken) == 3
+        assert busy not in taken
+        with pytest.raises(PortsExhausted, match="all 4 ports"):
+            ports.take()
+
+
+def test_one_given_back_is_taken_last() -> None:
+    ports = Ports(Ports()._candidates[:3])
+    first, second = ports.take(), ports.take()
+    ports.give_back(first)
+    assert ports.take() not in (first, second)
+    assert ports.take() == first
+
+
+def test_a_preferred_port_is_given_only_where_it_is_free() -> None:
+    ports = Ports()
+    wanted = Ports().take()
+    assert ports.take(wanted) == wanted
+    assert ports.take(wanted) != wanted
+    with listening() as held:
+        assert ports.take(held.getsockname()[1]) != held.getsockname()[1]
