@@ -35,9 +35,10 @@ class LogQuery:
 class LogSource(Protocol):
     """Whoever keeps the containers' output."""
 
-    def read(self, pod: Json, query: LogQuery) -> AsyncIterator[LogLine]:
+    async def open(self, pod: Json, query: LogQuery) -> AsyncIterator[LogLine]:
         """The lines, oldest first; with `follow` until the container has ended. `tail_lines` counts after `since`.
 
-        Raises BadRequest, before the first line, where there is nothing to read (`container "x" in pod "y" is waiting
-        to start: ImagePullBackOff`, `previous terminated container "x" in pod "y" not found`).
+        Returns as soon as it is clear that there is something to read, which with `follow` is before the first line.
+        BadRequest where there is nothing (`container "x" in pod "y" is waiting to start: ImagePullBackOff`, `previous
+        terminated container "x" in pod "y" not found`).
         """
