@@ -1,0 +1,1 @@
+"""What the platform must reach, measured against a yardstick in the same run. Not tests: nothing here fails a build."""

@@ -1,0 +1,40 @@
+"""`make bench`: every benchmark, one after the other, each in a process of its own; then one table of all.
+
+`python -m benchmarks NAME …` runs some. A benchmark is a module with `measure() -> list[Row]`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+from benchmarks.report import RESULTS, Row, print_rows, write
+
+BENCHMARKS: tuple[str, ...] = ()
+
+
+def run_one(name: str) -> None:
+    rows = importlib.import_module(f"benchmarks.{name}").measure()
+    print_rows(rows)
+    write(name, rows)
+
+
+def main(names: list[str]) -> int:
+    if unknown := set(names) - set(BENCHMARKS):
+        print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        return 2
+    failed: list[Row] = []
+    for name in names or BENCHMARKS:
+        print(f"\n{name}", flush=True)
+        ended = subprocess.run([sys.executable, "-c", f"from benchmarks.__main__ import run_one; run_one({name!r})"])
+        if ended.returncode:
+            failed.append(Row(name, "-", "did not run", None, note=f"exit code {ended.returncode}, see above"))
+    if failed:
+        print_rows(failed)
+    print(f"\nwritten to {RESULTS}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
