@@ -21,6 +21,8 @@ class FieldProblem(StrEnum):
     FORBIDDEN = "FieldValueForbidden"
     DUPLICATE = "FieldValueDuplicate"
     NOT_FOUND = "FieldValueNotFound"
+    TOO_LONG = "FieldValueTooLong"
+    MANAGER_CONFLICT = "FieldManagerConflict"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from core.resources.containers import IntOrString
 from core.resources.core_v1 import AGE, ObjectReference
 from core.resources.fields import doc, key_default, keyed, unhonored, whole
 from core.resources.meta import AdmissionContext, Column, Condition, Json, Kind, Lifetime, Model, Resource
-from core.resources.names import check_dns1123_label, check_dns1123_subdomain, check_port, check_port_name
+from core.resources.names import (
+    check_dns1035_label,
+    check_dns1123_label,
+    check_dns1123_subdomain,
+    check_port,
+    check_port_name,
+)
 from core.resources.problems import check_allowed, duplicate, invalid, required
 from core.resources.selectors import check_labels
 
@@ -115,6 +121,8 @@ def default_service(obj: Json, context: AdmissionContext) -> None:
 def validate_service(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
     spec = obj["spec"]
     errors = check_allowed(spec.get("type"), TYPES, "spec.type")
+    if (name := obj["metadata"].get("name")) and (problem := check_dns1035_label(name)):
+        errors.append(invalid("metadata.name", name, problem))
     errors += check_labels(spec.get("selector") or {}, "spec.selector")
     ports = spec.get("ports") or ()
     if spec["type"] == "ExternalName":

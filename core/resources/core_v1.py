@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import Field
 
-from core.errors import FieldError
+from core.errors import FieldError, FieldProblem
 from core.resources.containers import LocalObjectReference
 from core.resources.event_columns import EVENT_COLUMNS
 from core.resources.fields import doc, keyed, whole
 from core.resources.meta import AdmissionContext, Column, Json, Kind, Lifetime, Model, Resource
-from core.resources.names import check_config_key
+from core.resources.names import check_config_key, check_dns1123_label
 from core.resources.problems import forbidden, invalid, required
 
 DATA_BYTES_MAX = 1024 * 1024
@@ -151,7 +151,7 @@ def _check_size(obj: Json, fields: Sequence[str]) -> list[FieldError]:
     size = sum(len(value.encode()) for field in fields for value in (obj.get(field) or {}).values())
     if size <= DATA_BYTES_MAX:
         return []
-    return [FieldError("", f"Too long: may not be more than {DATA_BYTES_MAX} bytes")]
+    return [FieldError("", f"Too long: may not be more than {DATA_BYTES_MAX} bytes", FieldProblem.TOO_LONG)]
 
 
 def _check_immutable(obj: Json, old: Json, fields: Sequence[str]) -> list[FieldError]:
@@ -167,6 +167,12 @@ def default_namespace(obj: Json, context: AdmissionContext) -> None:
     labels = obj["metadata"].get("labels") or {}
     if name := obj["metadata"].get("name"):
         obj["metadata"]["labels"] = {**labels, "kubernetes.io/metadata.name": name}
+
+
+def validate_namespace(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
+    name = obj["metadata"].get("name", "")
+    problem = check_dns1123_label(name) if name else None
+    return [invalid("metadata.name", name, problem)] if problem else []
 
 
 def _entries(*fields: str) -> Any:
@@ -209,6 +215,7 @@ NAMESPACE: Kind[Namespace] = Kind(
     namespaced=False,
     generation=False,
     default=default_namespace,
+    validate=validate_namespace,
     columns=(Column("Status", "status.phase"), AGE),
 )
 

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.errors import FieldError
+from core.errors import FieldError, FieldProblem
 from core.resources.meta import AdmissionContext, Json
 from core.resources.names import (
     check_config_key,
@@ -181,7 +181,7 @@ def _mount(mount: Json, path: str, volumes: set[str]) -> list[FieldError]:
     name, at = mount.get("name", ""), mount.get("mountPath", "")
     errors = [] if name else [required(f"{path}.name")]
     if name and name not in volumes:
-        errors.append(FieldError(f"{path}.name", f"Not found: {shown(name)}"))
+        errors.append(FieldError(f"{path}.name", f"Not found: {shown(name)}", FieldProblem.NOT_FOUND))
     if not at:
         errors.append(required(f"{path}.mountPath"))
     for field in ("subPath", "subPathExpr"):

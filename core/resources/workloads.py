@@ -18,7 +18,7 @@ from core.resources.meta import AdmissionContext, Column, Json, Kind, Lifetime, 
 from core.resources.pod_rules import default_pod_spec, warn_pod_spec
 from core.resources.pod_validation import validate_pod_spec
 from core.resources.pods import PodTemplate
-from core.resources.problems import check_allowed, invalid, required
+from core.resources.problems import check_allowed, forbidden, invalid, required
 from core.resources.quantities import scaled
 from core.resources.selectors import LabelSelectorModel, check_labels, check_selector, selector_of
 
@@ -135,8 +135,8 @@ def _check_strategy(strategy: Json) -> list[FieldError]:
     if rolling is None:
         return errors
     if strategy.get("type") == "Recreate":
-        message = "Forbidden: may not be specified when strategy `type` is 'Recreate'"
-        return [*errors, FieldError(f"{path}.rollingUpdate", message)]
+        why = "may not be specified when strategy `type` is 'Recreate'"
+        return [*errors, forbidden(f"{path}.rollingUpdate", why)]
     counts: dict[str, int] = {}
     for field in ("maxSurge", "maxUnavailable"):
         try:
