@@ -173,6 +173,15 @@ def no_warnings(obj: Json, context: AdmissionContext) -> Sequence[str]:
     return ()
 
 
+Grace: TypeAlias = Callable[[Json, int | None], int]
+"""Seconds between a deletion's being asked for, with so many or none named, and its being carried out."""
+
+
+def no_grace(obj: Json, asked_s: int | None) -> int:
+    """For kinds that are removed at once."""
+    return 0
+
+
 R = TypeVar("R", bound=Resource)
 
 
@@ -195,6 +204,7 @@ class Kind(Generic[R]):
     default: Default = no_default
     validate: Validate = no_rules
     warn: Warn = no_warnings
+    grace: Grace = no_grace
     generation: bool = True  # metadata.generation counts spec changes
     merge_patch_only: bool = False  # a CRD upstream: strategic merge patch is refused with 415
 

@@ -35,6 +35,7 @@ UNHONORED_SPEC = (
     "overhead",
     "evictionResponders",
 )
+TERMINATION_GRACE_S = 30
 UNHONORED_CONTAINER = ("volumeDevices", "resizePolicy", "restartPolicyRules")
 USUAL = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "preemptionPolicy": "PreemptLowerPriority"}
 """What the API server fills in itself: documents exported from a cluster carry these, and mean nothing by them."""
@@ -65,7 +66,7 @@ def warn_pod_spec(spec: Json, path: str = "spec") -> list[str]:
 def default_pod_spec(spec: Json) -> None:
     """Fills in what Kubernetes would, so that what clients read back is what they know."""
     spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("terminationGracePeriodSeconds", TERMINATION_GRACE_S)
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("schedulerName", "default-scheduler")
     spec.setdefault("securityContext", {})
@@ -165,3 +166,14 @@ def default_pod(obj: Json, context: AdmissionContext) -> None:
 
 def warn_pod(obj: Json, context: AdmissionContext) -> Sequence[str]:
     return warn_pod_spec(obj.get("spec") or {})
+
+
+def pod_grace_s(obj: Json, asked_s: int | None) -> int:
+    """Seconds that a deleted Pod has to stop (podStrategy.CheckGracefulDelete); one that has ended needs none.
+
+    Unlike upstream, a Pod without a nodeName counts as placed: there is one node, and it takes every Pod at once.
+    """
+    if (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    grace_s: int = obj["spec"].get("terminationGracePeriodSeconds", TERMINATION_GRACE_S) if asked_s is None else asked_s
+    return max(grace_s, 0)

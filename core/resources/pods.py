@@ -21,7 +21,7 @@ from core.resources.containers import (
 from core.resources.fields import doc, keyed, list_map, patched, unhonored, whole
 from core.resources.meta import Kind, Lifetime, Model, ObjectMeta, Resource
 from core.resources.pod_columns import POD_COLUMNS
-from core.resources.pod_rules import default_pod, warn_pod
+from core.resources.pod_rules import default_pod, pod_grace_s, warn_pod
 from core.resources.pod_validation import validate_pod
 from core.resources.volumes import Volume
 
@@ -213,6 +213,7 @@ POD: Kind[Pod] = Kind(
     short_names=("po",),
     categories=("all",),
     lifetime=Lifetime.OWNED,
+    grace=pod_grace_s,
     columns=POD_COLUMNS,
     default=default_pod,
     validate=validate_pod,

@@ -7,13 +7,13 @@ watchers in that order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
-from core.resources.meta import Json, Kind
+from core.resources.meta import Json, Kind, ObjectKey
 
 
 class EventType(StrEnum):
@@ -61,14 +61,24 @@ class DeleteOptions:
 
     uid: str | None = None
     resource_version: str | None = None
-    propagation: Propagation = Propagation.BACKGROUND
-    grace_period_s: int | None = None
+    propagation: Propagation | None = None  # None: as the object's finalizers say, else in the background
+    grace_period_s: int | None = None  # None: the kind's own
 
 
 Change: TypeAlias = Callable[[Json], Json]
 """Makes the new object from a private copy of the current one. Must be pure: it may be called again."""
 
-Watch: TypeAlias = AsyncIterator[WatchEvent]
+
+class Watch(Protocol):
+    """Changes in their order. Waiting for the next one may be cancelled and begun again without losing any."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> WatchEvent: ...
+
+    @property
+    def resource_version(self) -> int:
+        """Every change up to it has been handed out: what a bookmark may say."""
 
 
 class Store(Protocol):
@@ -114,3 +124,15 @@ class ByteLister(Protocol):
 
     async def list_bytes(self, kind: Kind[Any], namespace: str | None = None) -> ByteListing:
         """As `Store.list` without labels; the texts are the very ones that are kept."""
+
+
+@runtime_checkable
+class LocalStore(Store, Protocol):
+    """What the stores of this machine know besides: on a cluster these are the API server's own business."""
+
+    @property
+    def resource_version(self) -> int:
+        """The newest resource version given: everything up to it can be read."""
+
+    def dependents(self, uid: str) -> Sequence[tuple[Kind[Any], ObjectKey]]:
+        """Every object that has an owner reference to that uid."""

@@ -13,7 +13,7 @@ from core.resources.core_services import CORE_SERVICE
 from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SECRET
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.meta import AdmissionContext, Json, Kind
-from core.resources.pod_rules import default_pod_spec, default_probe, qos_class, warn_pod_spec
+from core.resources.pod_rules import default_pod_spec, default_probe, pod_grace_s, qos_class, warn_pod_spec
 from core.resources.pod_validation import validate_pod_spec, validate_probe, validate_resources
 from core.resources.pods import POD
 from core.resources.problems import check_allowed, shown
@@ -344,3 +344,18 @@ def test_messages_are_worded_as_kubernetes_words_them() -> None:
     error = check_allowed("c", ("b", "a"), "x")[0]
     assert str(error) == 'x: Unsupported value: "c": supported values: "a", "b"'
     assert shown("a" * 600).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("label", "spec", "phase", "asked_s", "grace_s"),
+    [
+        ("its own", {"terminationGracePeriodSeconds": 300}, "Running", None, 300),
+        ("Kubernetes' 30 s", {}, "Pending", None, 30),
+        ("what the deletion asks for", {"terminationGracePeriodSeconds": 300}, "Running", 5, 5),
+        ("by force", {"terminationGracePeriodSeconds": 300}, "Running", 0, 0),
+        ("ended, nothing to stop", {"terminationGracePeriodSeconds": 300}, "Succeeded", None, 0),
+        ("failed, nothing to stop", {}, "Failed", 60, 0),
+    ],
+)
+def test_grace_of_a_deleted_pod(label: str, spec: Json, phase: str, asked_s: int | None, grace_s: int) -> None:
+    assert pod_grace_s({"spec": spec, "status": {"phase": phase}}, asked_s) == grace_s, label

@@ -1,0 +1,186 @@
+"""The loop that every controller is: watches turn changes into keys, a reconciler brings each key's world in order.
+
+`deploy`, `autoscaler` and the collectors beside this file hand in a reconciler and what it watches. The loop is level
+triggered: a reconciler is told which key, never what happened, and must read everything it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import structlog
+
+from core.clock import Clock
+from core.errors import Conflict, Expired, PermanentError, TemporaryError
+from core.reconcile.queue import WorkQueue
+from core.resources.meta import Json, Kind, ObjectKey, controller_of, key_of
+from core.store.base import EventType, Store, WatchEvent
+from core.tasks import Started
+
+log = structlog.get_logger()
+
+Reconciler: TypeAlias = Callable[[ObjectKey], Awaitable[float | None]]
+"""Brings one key's world in order; returns the seconds after which to come again, or None. Never two at once per key.
+
+`Conflict` is retried quietly, `TemporaryError` after its own delay, `PermanentError` not before something changes, and
+anything else after a back-off that doubles from 5 ms to 60 s.
+"""
+Keys: TypeAlias = Callable[[WatchEvent], Iterable[ObjectKey]]
+"""Which keys a change concerns. Runs in the watch's turn: it only looks at the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One kind that a controller watches, and whose keys its changes concern."""
+
+    kind: Kind[Any]
+    keys: Keys
+
+
+def itself(event: WatchEvent) -> Iterable[ObjectKey]:
+    """The changed object is the one to reconcile."""
+    return (key_of(event.object),)
+
+
+def owner(kind: Kind[Any]) -> Keys:
+    """The object of `kind` that controls the changed one (its controller owner reference), now or before."""
+
+    def keys(event: WatchEvent) -> Iterable[ObjectKey]:
+        now = _controller_key(event.object, kind)
+        before = _controller_key(event.old, kind) if event.old is not None else None
+        return {key for key in (now, before) if key is not None}
+
+    return keys
+
+
+def _controller_key(obj: Json, kind: Kind[Any]) -> ObjectKey | None:
+    reference = controller_of(obj)
+    if reference is None or reference["kind"] != kind.kind:
+        return None
+    group = reference["apiVersion"].rpartition("/")[0]
+    if group != kind.group:
+        return None
+    return ObjectKey(obj["metadata"].get("namespace", "") if kind.namespaced else "", reference["name"])
+
+
+class Controller:
+    """Watches, a queue, and at most `workers` reconciliations at a time, never two of one key.
+
+    A change that a watch lost (`Expired`) is made up for by listing again and taking every key that exists; the stores
+    of this machine let no watcher in this process fall behind that far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        reconciler: Reconciler,
+        watches: Sequence[Watched],
+        clock: Clock,
+        workers: int = 16,
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._reconciler = reconciler
+        self._watches = watches
+        self._clock = clock
+        self._idle_workers = workers
+        self._queue = WorkQueue()
+        self._group: asyncio.TaskGroup | None = None
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = 0.0
+
+    async def run(self, started: Started) -> None:
+        """Runs until cancelled. Started once every watched kind has been listed."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                lists = []
+                for watched in self._watches:
+                    lists.append(listed := asyncio.Event())
+                    name = f"{self.name}:watch {watched.kind.plural}"
+                    group.create_task(self._watch(watched, listed), name=name)
+                self._start_due()
+                for listed in lists:
+                    await listed.wait()
+                started()
+                await asyncio.Event().wait()
+            finally:
+                self._group = None  # whoever enqueues from here on must not start a task in a group that ends
+
+    def enqueue(self, key: ObjectKey, after_s: float = 0.0) -> None:
+        """Asks for a reconciliation; before `run` it waits for `run`."""
+        self._queue.add(key, self._clock.monotonic(), after_s)
+        self._start_due()
+
+    async def _watch(self, watched: Watched, listed: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._follow(watched, listed)
+                return
+            except Expired:
+                log.info("watch fell behind, listing again", controller=self.name, kind=watched.kind.resource)
+
+    async def _follow(self, watched: Watched, listed: asyncio.Event) -> None:
+        """Every existing object once, then every change after that list; ends when the store closes."""
+        listing = await self._store.list(watched.kind)
+        for obj in listing.items:
+            self._enqueue_all(watched.keys(WatchEvent(EventType.ADDED, obj, listing.resource_version)))
+        listed.set()
+        async with self._store.watch(watched.kind, since=listing.resource_version) as changes:
+            async for event in changes:
+                if event.type is not EventType.BOOKMARK:
+                    self._enqueue_all(watched.keys(event))
+
+    def _enqueue_all(self, keys: Iterable[ObjectKey]) -> None:
+        now = self._clock.monotonic()
+        for key in keys:
+            self._queue.add(key, now)
+        self._start_due()
+
+    def _start_due(self) -> None:
+        """Starts a task per due key while workers are idle; sets the alarm for the next one."""
+        if self._group is None:
+            return
+        now = self._clock.monotonic()
+        while self._idle_workers and (key := self._queue.take(now)) is not None:
+            self._idle_workers -= 1
+            self._group.create_task(self._work(key), name=f"{self.name}:{key}")
+        due = self._queue.next_due()
+        if due is None or not self._idle_workers:
+            return
+        if self._alarm is None or due < self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = due
+            self._alarm = self._group.create_task(self._wake(due - now), name=f"{self.name}:alarm")
+
+    async def _wake(self, after_s: float) -> None:
+        await self._clock.sleep(after_s)
+        self._alarm = None
+        self._start_due()
+
+    async def _work(self, key: ObjectKey) -> None:
+        try:
+            after_s = await self._reconciler(key)
+        except Conflict:
+            self._queue.retry(key, self._clock.monotonic())
+        except PermanentError as error:
+            log.warning("gave up", controller=self.name, key=str(key), reason=error.reason, error=str(error))
+            self._queue.finish(key)
+        except TemporaryError as error:
+            delay = self._queue.retry(key, self._clock.monotonic(), error.retry_after_s)
+            log.info("will retry", controller=self.name, key=str(key), error=str(error), after_s=round(delay, 3))
+        except Exception as error:
+            delay = self._queue.retry(key, self._clock.monotonic())
+            log.exception("failed", controller=self.name, key=str(key), error=str(error), after_s=round(delay, 3))
+        else:
+            self._queue.finish(key)
+            if after_s is not None:
+                self._queue.add(key, self._clock.monotonic(), after_s)
+        finally:
+            self._idle_workers += 1
+        self._start_due()

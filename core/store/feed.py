@@ -1,0 +1,179 @@
+"""The change feed of one kind: a bounded ring of changes, and watchers that are cursors into it.
+
+A watcher has no queue of its own, so twenty cost hardly more per change than one; a watcher that falls behind the ring,
+like one that asks to start before it, gets `Expired`. The store publishes; the API server and controllers iterate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from operator import attrgetter
+from types import TracebackType
+from typing import Self
+
+from core.errors import Expired
+from core.resources.meta import Json
+from core.store.base import EventType, WatchEvent
+from core.store.table import Version
+
+# What a watcher that was away may have missed. Old versions live only here, so bytes are bounded as well as changes.
+RING_CHANGES_MAX = 1024
+RING_BYTES_MAX = 512 * 1024
+# Watchers that keep up share one parsed object per change; these many, over all kinds, stay parsed.
+FRESH_MAX = 128
+
+_version_of = attrgetter("resource_version")
+
+
+class Change:
+    """One entry of a ring."""
+
+    __slots__ = ("event", "namespace", "old", "resource_version", "type", "version")
+
+    def __init__(self, type: EventType, namespace: str, version: Version, resource_version: int, old: Version | None):
+        self.type = type
+        self.namespace = namespace
+        self.version = version
+        self.resource_version = resource_version
+        self.old = old
+        self.event: WatchEvent | None = None  # while it is fresh
+
+    def as_event(self) -> WatchEvent:
+        if self.event is not None:
+            return self.event
+        old = self.old.load() if self.old is not None else None
+        return WatchEvent(self.type, self.version.load(), self.resource_version, old)
+
+
+class Freshness:
+    """The last few changes over all kinds: what is parsed stays parsed while it is among them."""
+
+    def __init__(self) -> None:
+        self._changes: deque[Change] = deque()
+
+    def add(self, change: Change) -> None:
+        self._changes.append(change)
+        if len(self._changes) > FRESH_MAX:
+            stale = self._changes.popleft()
+            stale.event = None
+            stale.version.obj = None
+
+
+class Feed:
+    """The changes of one kind since `floor`, which is the resource version of the newest change that is gone."""
+
+    def __init__(self, floor: int, freshness: Freshness) -> None:
+        self.floor = floor
+        self.closed = False
+        self._freshness = freshness
+        self._changes: list[Change] = []
+        self._first = 0  # the position of `_changes[0]`, counted from the feed's beginning
+        self._bytes = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def end(self) -> int:
+        """The position after the newest change."""
+        return self._first + len(self._changes)
+
+    def at(self, position: int) -> Change:
+        """Expired where the ring has moved past that position."""
+        if position < self._first:
+            raise Expired(f"watcher fell behind: changes up to {self.floor} are no longer kept")
+        return self._changes[position - self._first]
+
+    def position_after(self, resource_version: int, newest: int) -> int:
+        """Where to go on reading after that resource version. Expired."""
+        if resource_version < self.floor:
+            raise Expired(f"too old resource version: {resource_version} ({self.floor})")
+        if resource_version > newest:
+            # Only another data folder, or one put back from a copy, can have given it.
+            raise Expired(f"unknown resource version: {resource_version} (newest is {newest})")
+        return self._first + bisect_right(self._changes, resource_version, key=_version_of)
+
+    def publish(self, change: Change, obj: Json, old: Json | None) -> None:
+        """Appends a change with its parsed objects and wakes every watcher."""
+        change.event = WatchEvent(change.type, obj, change.resource_version, old)
+        self._freshness.add(change)
+        self._changes.append(change)
+        self._bytes += len(change.version.data)
+        if len(self._changes) > RING_CHANGES_MAX or self._bytes > RING_BYTES_MAX:
+            self._trim()
+        self._wake()
+
+    def close(self) -> None:
+        """Ends every watch, once it has read what there is."""
+        self.closed = True
+        self._wake()
+
+    async def wait(self) -> None:
+        """Returns at the next change, or when the feed is closed."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _trim(self) -> None:
+        """Drops the oldest eighth, so that the list is moved once in many changes; always keeps the newest."""
+        count = 0
+        while count < len(self._changes) - 1 and (
+            count < RING_CHANGES_MAX // 8 or self._bytes > RING_BYTES_MAX - RING_BYTES_MAX // 8
+        ):
+            self._bytes -= len(self._changes[count].version.data)
+            count += 1
+        self.floor = self._changes[count - 1].resource_version
+        del self._changes[:count]
+        self._first += count
+
+
+class Watcher:
+    """One watch: a position in a feed. Iterating it again goes on where it stood."""
+
+    def __init__(self, feed: Feed, namespace: str | None, since: int | None, newest: Callable[[], int]) -> None:
+        self._feed = feed
+        self._namespace = namespace
+        self._since = since
+        self._newest = newest
+        self._position = 0
+        self._seen = 0
+
+    async def __aenter__(self) -> Self:
+        self._seen = self._newest() if self._since is None else self._since
+        self._position = self._feed.position_after(self._seen, self._newest())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> WatchEvent:
+        feed = self._feed
+        while True:
+            while self._position < feed.end:
+                change = feed.at(self._position)
+                self._position += 1
+                if self._namespace is None or change.namespace == self._namespace:
+                    self._seen = change.resource_version
+                    return change.as_event()
+            if feed.closed:
+                raise StopAsyncIteration
+            await feed.wait()
+
+    @property
+    def resource_version(self) -> int:
+        """Every change up to it has been handed out: what a BOOKMARK may say."""
+        return self._newest() if self._position == self._feed.end else self._seen

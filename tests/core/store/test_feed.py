@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import Expired
+from core.store.base import EventType
+from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, Change, Feed, Freshness
+from core.store.table import Version
+
+
+def publish(feed: Feed, number: int, size: int = 10) -> Change:
+    obj = {"number": number}
+    change = Change(EventType.ADDED, "default", Version(b"x" * size, obj, True), number, None)
+    feed.publish(change, obj, None)
+    return change
+
+
+def kept(feed: Feed) -> list[int]:
+    first = feed.position_after(feed.floor, 10**9)
+    return [feed.at(position).resource_version for position in range(first, feed.end)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([10, 1000, 60_000, RING_BYTES_MAX])), max_size=60))
+def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]]) -> None:
+    feed, number, sizes = Feed(0, Freshness()), 0, {}
+    for step, size in steps:
+        number += step
+        publish(feed, number, size)
+        sizes[number] = size
+    published = sorted(sizes)
+    numbers = kept(feed)
+    assert numbers == published[len(published) - len(numbers) :]
+    assert len(numbers) == 1 or sum(sizes[n] for n in numbers) <= RING_BYTES_MAX or not numbers
+    gone = published[: len(published) - len(numbers)]
+    assert feed.floor == (gone[-1] if gone else 0)
+
+
+def test_the_ring_is_bounded_in_changes() -> None:
+    feed = Feed(0, Freshness())
+    for number in range(1, 5 * RING_CHANGES_MAX):
+        publish(feed, number)
+    assert RING_CHANGES_MAX * 3 // 4 <= len(kept(feed)) <= RING_CHANGES_MAX
+    assert kept(feed)[-1] == 5 * RING_CHANGES_MAX - 1
+
+
+@pytest.mark.parametrize(
+    ("since", "found"), [(0, [10, 20, 30]), (9, [10, 20, 30]), (10, [20, 30]), (29, [30]), (30, [])]
+)
+def test_positions(since: int, found: list[int]) -> None:
+    feed = Feed(0, Freshness())
+    for number in (10, 20, 30):
+        publish(feed, number)
+    position = feed.position_after(since, 30)
+    assert [feed.at(p).resource_version for p in range(position, feed.end)] == found
+
+
+def test_before_the_floor_there_is_nothing() -> None:
+    feed = Feed(100, Freshness())
+    with pytest.raises(Expired):
+        feed.position_after(99, 100)
+    assert feed.position_after(100, 100) == feed.end
+
+
+def test_only_the_last_few_stay_parsed() -> None:
+    freshness = Freshness()
+    feeds = [Feed(0, freshness), Feed(0, freshness)]
+    changes = [publish(feeds[n % 2], n + 1) for n in range(3 * FRESH_MAX)]
+    parsed = [change.version.obj is not None for change in changes]
+    assert parsed == [False] * (2 * FRESH_MAX) + [True] * FRESH_MAX
+    assert [change.event is not None for change in changes] == parsed
+
+
+def test_given_up_waits_leave_nothing_behind() -> None:
+    async def body() -> None:
+        feed = Feed(0, Freshness())
+        for _ in range(10):
+            waiting = asyncio.ensure_future(feed.wait())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert not feed._waiters
+
+    asyncio.run(body())
