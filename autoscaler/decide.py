@@ -82,16 +82,20 @@ def begin(replicas: int | None, kpa: KpaState, now: float) -> ScaleState:
     """A revision that is met with nothing running has been ready before (else its Deployment had begun with the
     initial scale), or was asked to begin at zero: either way it sleeps."""
     if replicas == 0:
-        return ScaleState(now, phase=Phase.INACTIVE, since=now, initialized=True, desired=0, kpa=kpa)
+        return ScaleState(now, Phase.INACTIVE, since=now, initialized=True, want=0, desired=0, kpa=kpa)
     return ScaleState(now, phase=Phase.ACTIVATING, since=now, kpa=kpa)
 
 
 def decide(spec: ScaleSpec, state: ScaleState, observed: Observation, now: float) -> Outcome:
     """One decision. Called again with the state that it returned."""
     if spec.metric is Metric.NONE:
-        kpa = KpaResult(state.kpa, 0, reasons=())
-    else:
-        kpa = want_instances(spec.kpa, state.kpa, observed.ready, (observed.stable, observed.panic), now)
+        return conclude(spec, state, KpaResult(state.kpa, 0), observed, now)
+    averages = (observed.stable, observed.panic)
+    return conclude(spec, state, want_instances(spec.kpa, state.kpa, observed.ready, averages, now), observed, now)
+
+
+def conclude(spec: ScaleSpec, state: ScaleState, kpa: KpaResult, observed: Observation, now: float) -> Outcome:
+    """What follows from the formula's result; with one that wants nothing (None), from its last word."""
     want = state.want if kpa.want is None else kpa.want
     state = replace(state, kpa=kpa.state, want=want)
     if want is None and state.phase is not Phase.ACTIVATING:

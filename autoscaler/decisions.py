@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Final
 
 from autoscaler.decide import Observation, Outcome, Phase, Reason
@@ -21,6 +22,14 @@ KEPT: Final = 32
 """Decisions remembered per revision."""
 
 
+class Cause(IntEnum):
+    """Why a revision was looked at; the larger wins where two meet."""
+
+    CHANGE = 1  # of its spec, Deployment or ready Pods: bounds and phase anew, the formula's last word stands
+    TICK = 2
+    POKE = 3  # a request met it asleep
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One decision, or `times` equal ones, the last of them at `until` (wall seconds)."""
@@ -29,7 +38,7 @@ class Decision:
     spec: ScaleSpec
     observed: Observation
     outcome: Outcome
-    poked: bool = False
+    cause: Cause = Cause.TICK
     times: int = 1
     until: float = 0.0
 
@@ -37,7 +46,7 @@ class Decision:
     def fold_key(self) -> tuple[object, ...]:
         """Equal for decisions that tell the same story."""
         outcome = self.outcome
-        return (outcome.desired, outcome.scale, outcome.state.phase, outcome.reasons, self.observed.ready, self.poked)
+        return (outcome.desired, outcome.scale, outcome.state.phase, outcome.reasons, self.observed.ready, self.cause)
 
 
 class DecisionLog:
@@ -76,7 +85,7 @@ def as_json(decision: Decision) -> Json:
         "at": decision.at,
         "until": decision.until or decision.at,
         "times": decision.times,
-        "poked": decision.poked,
+        "cause": decision.cause.name.lower(),
         "ready": decision.observed.ready,
         "replicas": decision.observed.replicas,
         "metric": spec.metric.value,
@@ -104,13 +113,15 @@ def _head(decision: Decision) -> str:
         head = "asleep"
     else:
         head = f"stay at {replicas}"
-    return head + (" (a request woke it)" if decision.poked else "")
+    return head + (" (a request woke it)" if decision.cause is Cause.POKE else "")
 
 
 def _demand(decision: Decision) -> str:
     observed, spec, kpa = decision.observed, decision.spec, decision.outcome.kpa
     if spec.metric is Metric.NONE:
         return "its class is not scaled by requests"
+    if decision.cause is Cause.CHANGE:
+        return f"its settings or instances changed; {observed.ready} ready"
     if observed.stable is None or observed.panic is None:
         return "nobody knows how many requests there are"
     unit = "requests/s" if spec.metric is Metric.RPS else "requests at a time"

@@ -59,6 +59,11 @@ class Window:
         self._buckets[second % size] += units
         self._total += units
 
+    def idle_until(self, at: float) -> None:
+        """Nothing came since the last report: the seconds after it, up to that of `at`, are zeros."""
+        if self._first is None or math.floor(at / BUCKET_S) > self._last:
+            self.record(at, 0.0)
+
     def average(self, now: float) -> float | None:
         """The linear average; None when the whole window was silent: nobody knows."""
         second = math.floor(now / BUCKET_S)

@@ -37,7 +37,7 @@ class RequestStatistic:
 
     `average_concurrency` is the time integral of requests in flight (queued ones included) over `interval_s`, divided
     by it. `poke` marks the report that leaves at once because a request met a revision with nothing to serve it; the
-    periodic report that follows counts that request again, and the listener takes it off.
+    periodic report that follows leaves out what it told.
 
     The data path speaks once a second about every revision with requests in flight or finished since, and a last time
     with `in_flight` 0. Silence after that means that nothing came; silence after anything else means that nobody knows.

@@ -16,6 +16,7 @@ from core.resources.fields import doc, keyed, whole
 from core.resources.meta import AdmissionContext, Column, Json, Kind, Lifetime, Model, Resource
 from core.resources.names import check_config_key, check_dns1123_label
 from core.resources.problems import forbidden, invalid, required
+from core.settings import config_maps
 
 DATA_BYTES_MAX = 1024 * 1024
 AGE = Column("Age", "metadata.creationTimestamp", "date")
@@ -131,7 +132,12 @@ def validate_config_map(obj: Json, context: AdmissionContext) -> Sequence[FieldE
     errors = _check_data("data", data, binary=False) + _check_data("binaryData", binary, binary=True)
     errors += [invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in data if key in binary]
     errors += _check_size(obj, ("data", "binaryData"))
+    errors += config_maps.validate_config_map(obj)
     return errors + (_check_immutable(obj, context.old, ("data", "binaryData")) if context.old else [])
+
+
+def warn_config_map(obj: Json, context: AdmissionContext) -> Sequence[str]:
+    return config_maps.warn_config_map(obj)
 
 
 def _check_data(field: str, data: Mapping[str, str], *, binary: bool) -> list[FieldError]:
@@ -202,6 +208,7 @@ CONFIG_MAP: Kind[ConfigMap] = Kind(
     status=False,
     generation=False,
     validate=validate_config_map,
+    warn=warn_config_map,
     columns=(Column("Data", "", "integer", value=_entries("data", "binaryData")), AGE),
 )
 

@@ -58,8 +58,11 @@ def is_settings(obj: Mapping[str, Any]) -> bool:
 
 
 def validate_config_map(obj: Mapping[str, Any]) -> Sequence[FieldError]:
-    """What is wrong with a ConfigMap of the platform; any other ConfigMap may hold anything."""
-    if not is_settings(obj):
+    """What is wrong with a ConfigMap of the platform; any other ConfigMap may hold anything.
+
+    A value that is not text is the schema's to refuse.
+    """
+    if not is_settings(obj) or not all(isinstance(value, str) for value in (obj.get("data") or {}).values()):
         return ()
     parsed = CONFIG_MAPS[obj["metadata"]["name"]](obj.get("data") or {})
     return parsed if isinstance(parsed, list) else ()

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from autoscaler.decide import Observation, Phase, Reason, ScaleState, decide
-from autoscaler.decisions import _BITS, KEPT, Decision, DecisionLog, as_json, in_words
+from autoscaler.decisions import _BITS, KEPT, Cause, Decision, DecisionLog, as_json, in_words
 from autoscaler.kpa import KpaReason, KpaSpec, KpaState
 from autoscaler.spec import Metric, ScaleSpec
 
@@ -16,9 +16,11 @@ SPEC = ScaleSpec(kpa=KpaSpec(total=10, target=7))
 AWAKE = ScaleState(0.0, Phase.ACTIVE, since=0.0, initialized=True, want=1, desired=1)
 
 
-def decision(spec: ScaleSpec, load: float | None, ready: int = 1, replicas: int = 1, poked: bool = False) -> Decision:
+def decision(
+    spec: ScaleSpec, load: float | None, ready: int = 1, replicas: int = 1, cause: Cause = Cause.TICK
+) -> Decision:
     observed = Observation(ready, load, load, replicas)
-    return Decision(at=1.7e9, spec=spec, observed=observed, outcome=decide(spec, AWAKE, observed, 1000.0), poked=poked)
+    return Decision(at=1.7e9, spec=spec, observed=observed, outcome=decide(spec, AWAKE, observed, 1000.0), cause=cause)
 
 
 WORDS = [
@@ -28,7 +30,7 @@ WORDS = [
         "panic begins (demand is 200% of what is ready); limited by max-scale 3",
     ),
     (
-        decision(SPEC, 0.5, 0, 0, poked=True),
+        decision(SPEC, 0.5, 0, 0, cause=Cause.POKE),
         "scale 0 → 1 (a request woke it): 0.5 requests at a time over the last 1m0s, 7 per instance, "
         "so 1 needed; 0 ready",
     ),
@@ -40,6 +42,10 @@ WORDS = [
     (
         decision(replace(SPEC, metric=Metric.RPS), 6.0),
         "stay at 1: 6 requests/s over the last 1m0s, 7 per instance, so 1 needed; 1 ready",
+    ),
+    (
+        decision(replace(SPEC, min_scale=2), None, cause=Cause.CHANGE),
+        "scale 1 → 2: its settings or instances changed; 1 ready; so the scale is kept; raised to min-scale 2",
     ),
     (decision(SPEC, None), "stay at 1: nobody knows how many requests there are; so the scale is kept"),
     (
