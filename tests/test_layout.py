@@ -36,8 +36,8 @@ CORE_LAYERS = {
     "reconcile": FLOOR | {"resources", "store", "clients"},
     "apiserver": FLOOR | {"resources", "store", "clients"},
 }
-# A function's process imports nothing of ours: these files are run by path and may import the standard library alone.
-SELF_CONTAINED = ("deploy/runtimes/function_host.py", "deploy/runtimes/zygote.py")
+# A function's process imports nothing of ours: these files are run by path, on the standard library and `httptools`.
+FUNCTION_HOST = "deploy/runtimes/function/"
 # The spawner is a process of its own without site-packages, a loop with a clock of its own: it has these and no more.
 SPAWNER = tuple(f"deploy/runtimes/{name}.py" for name in ("spawner", "instance", "cgroups", "kernel", "logfile"))
 CLIENT_LIBRARIES = {"aiohttp", "aiodocker", "kubernetes", "kubernetes_asyncio", "kafka", "pika", "httpx", "requests"}
@@ -167,7 +167,7 @@ def test_clients_clock_and_tasks_stay_where_they_belong(path: Path) -> None:
     if not name.startswith("core/clients/"):
         strangers = {module.split(".")[0] for module in imports(path)} & CLIENT_LIBRARIES
         assert not strangers, f"{name} imports {', '.join(strangers)}: only core/clients may"
-    if name in SELF_CONTAINED:
+    if name.startswith(FUNCTION_HOST):
         own = {module for module in imports(path) if module.split(".")[0] in PACKAGES}
         assert not own, f"{name} is run inside a function's process and may not import {own}"
         return

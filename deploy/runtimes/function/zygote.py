@@ -1,0 +1,326 @@
+"""The fork server of one function: imports it once, then forks an instance per start.
+
+    python -P zygote.py CONTROL_FD FOLDER …      (the rest as for host.py)
+
+The spawner starts it and holds the other end of the control socket; every message is one JSON datagram.
+
+    from the spawner   {"id", "env", "groups"} with two descriptors, stdout and stderr: fork an instance
+    to the spawner     {"ready": true} or {"unsafe": [why, …]} or {"failed": why}, once
+                       {"id", "pid"} when forked, {"pid", "status"} when that one has ended
+
+A fork copies what the import left behind, so only what is safe to copy is forked: threads, event loops, sockets and
+child processes made at import time make the function "unsafe", and the platform starts it as a fresh process instead.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import ctypes
+import gc
+import importlib.util
+import json
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+PR_SET_PDEATHSIG = 1
+MESSAGE_BYTES_MAX = 1 << 20
+REPLAY_BYTES_MAX = 64 * 1024  # of what the import printed: it belongs into the log of every instance
+
+
+def load_host() -> Any:
+    path = Path(__file__).resolve().parent / "host.py"
+    spec = importlib.util.spec_from_file_location("_pilotlight_host", path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["_pilotlight_host"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- what must not be forked
+
+
+def obstacles(sockets_before: set[str]) -> list[str]:
+    """Why the function as imported cannot be copied by a fork."""
+    found = [
+        f"the import started a thread ({thread.name})"
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread()
+    ]
+    if not found and _native_threads() > 1 and not _threads_stop_for_forks():
+        found.append("the import started native threads")
+    if any(isinstance(thing, asyncio.AbstractEventLoop) and not thing.is_closed() for thing in gc.get_objects()):
+        found.append("the import made an event loop and left it open")
+    found += [f"the import left a {kind} open" for kind in sorted(open_kinds() - sockets_before)]
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+        found.append("the import started a process")
+    connection = getattr(sys.modules.get("sqlite3"), "Connection", None)
+    if connection is not None and any(isinstance(thing, connection) for thing in gc.get_objects()):
+        found.append("the import opened a SQLite database")
+    return found
+
+
+def _native_threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def _threads_stop_for_forks() -> bool:
+    """Libraries with worker threads that are made for forks (OpenBLAS, so numpy) end them in an atfork handler."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return _native_threads() == 1
+
+
+def open_kinds() -> set[str]:
+    """What is open beside files, as "socket 4711": the inode tells an inherited one from a new one."""
+    kinds = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{fd}")
+            kind = target.partition(":")[0]
+            if kind in ("socket", "pipe"):
+                kinds.add(f"{kind} {target[len(kind) + 2 : -1]}")
+            elif target.startswith("anon_inode:") and "memfd" not in target:
+                kinds.add(f"{target[11:].strip('[]')} {fd}")
+    return kinds
+
+
+# --- the fork server
+
+
+class Zygote:
+    """One `select` loop over the control socket and SIGCHLD."""
+
+    def __init__(self, host: Any, options: Any, control: socket.socket) -> None:
+        self._host, self._options, self._control = host, options, control
+        self._function: Any = None
+        self._printed = (b"", b"")
+        self._children: set[int] = set()
+        self._retired = False
+        self._libc = ctypes.PyDLL(None)
+        self._woken_r, self._woken_w = os.pipe()
+
+    def run(self) -> int:
+        before = open_kinds()
+        with Captured() as captured:
+            try:
+                self._host.prepare(self._options)
+                self._function = self._host.load(self._options)
+            except BaseException as error:
+                traceback.print_exc()
+                self._tell({"failed": f"{type(error).__name__}: {error}"})
+                return 1
+        self._printed = captured.contents
+        unsafe = obstacles(before)
+        if unsafe:
+            self._tell({"unsafe": unsafe})
+            return 0
+        warm(self._host)
+        gc.collect()
+        gc.freeze()  # a collection in an instance must not write to every page of the template
+        self._tell({"ready": True})
+        self._loop()
+        return 0
+
+    def _loop(self) -> None:
+        for end in (self._woken_r, self._woken_w):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._woken_w, warn_on_full_buffer=False)
+        selector = selectors.DefaultSelector()
+        selector.register(self._control, selectors.EVENT_READ, self._receive)
+        selector.register(self._woken_r, selectors.EVENT_READ, self._reap)
+        while not self._retired or self._children:
+            for key, _ in selector.select():
+                key.data()
+            if self._retired and self._control.fileno() in selector.get_map():
+                selector.unregister(self._control)
+
+    def _receive(self) -> None:
+        data, ancillary, _, _ = self._control.recvmsg(MESSAGE_BYTES_MAX, socket.CMSG_SPACE(2 * 4))
+        if not data:
+            self._retired = True  # nobody will ask again; our instances live on, and so do we until the last has ended
+            return
+        outputs = array.array("i")
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                outputs.frombytes(payload[: len(payload) - len(payload) % 4])
+        request = json.loads(data)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become(request, outputs, parent)
+        for fd in outputs:
+            os.close(fd)
+        self._children.add(pid)
+        self._tell({"id": request["id"], "pid": pid})
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken_r, 4096)
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                self._children.discard(ended[0])
+                self._tell({"pid": ended[0], "status": ended[1]})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps(message).encode())
+
+    def _become(self, request: dict[str, Any], outputs: array.array[int], parent: int) -> NoReturn:
+        """In the child: an instance of its own."""
+        code = 1
+        try:
+            self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(127)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            for target, source in enumerate(outputs, 1):
+                os.dup2(source, target)
+                os.close(source)
+            for fd in (self._control.detach(), self._woken_r, self._woken_w):
+                os.close(fd)
+            os.environ.clear()
+            os.environ.update(request["env"])
+            reseed()
+            for target, text in enumerate(self._printed, 1):
+                if text:
+                    os.write(target, text)
+            groups = request.get("groups", ())
+            enter = (lambda: enter_groups(groups)) if groups else None
+            code = self._host.serve(self._function, self._options.bind, enter)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except SystemExit as ending:
+            code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """As the interpreter would: threads awaited, `atexit` run, buffers flushed; but without tearing down the heap,
+    which would copy every page shared with the template."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        import atexit
+
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+def reseed() -> None:
+    """Generators that would else repeat themselves in every instance. `uuid4`, `secrets` and `ssl` ask the kernel."""
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.seed()
+    uuid = sys.modules.get("uuid")
+    if uuid is not None:
+        uuid.__dict__["_last_timestamp"] = None
+
+
+def enter_groups(paths: list[str]) -> None:
+    """Moves into the instance's cgroups once it answers, beside its work: a move may wait 15 ms for an RCU period."""
+
+    def enter() -> None:
+        for path in paths:
+            with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as file:
+                file.write("0")
+
+    threading.Thread(target=enter, name="cgroups", daemon=True).start()
+
+
+class Captured:
+    """What is written to stdout and stderr meanwhile, by Python or C; passed on at the end."""
+
+    def __enter__(self) -> Captured:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._saved = [os.dup(fd) for fd in (1, 2)]
+        self._files = [os.memfd_create(name) for name in ("stdout", "stderr")]
+        for target, file in enumerate(self._files, 1):
+            os.dup2(file, target)
+        self.contents = (b"", b"")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        texts = []
+        for target, (saved, file) in enumerate(zip(self._saved, self._files, strict=True), 1):
+            os.dup2(saved, target)
+            text = os.pread(file, REPLAY_BYTES_MAX, 0)
+            if text:
+                os.write(target, text)
+            texts.append(text)
+            os.close(saved)
+            os.close(file)
+        self.contents = (texts[0], texts[1])
+
+
+def warm(host: Any) -> None:
+    """One request through a server of our own: whatever is made on first use is made before the fork."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def once() -> None:
+        server = host.beside("server").Server(app)
+        listener = host.listen("127.0.0.1", 0)
+        task = asyncio.get_running_loop().create_task(server.serve(listener, listening.set))
+        await listening.wait()
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"POST /?a=b HTTP/1.1\r\nhost: warm\r\ncontent-length: 1\r\n\r\n.")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        server.stopping.set()
+        await task
+
+    listening = asyncio.Event()
+    loop = asyncio.SelectorEventLoop()
+    try:
+        loop.run_until_complete(once())
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+
+
+def main() -> int:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    host = load_host()
+    options, _ = host.Options.parse(sys.argv[2:])
+    return Zygote(host, options, control).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
