@@ -34,7 +34,7 @@ _WRONG_TYPE = {
     "string_unicode": "string",
 }
 _JSON_NAMES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
-_VOLATILE = ("resourceVersion", "managedFields", "generation")
+_VOLATILE = ("resourceVersion", "managedFields", "generation", "finalizers")
 
 
 class FieldValidation(StrEnum):
@@ -62,28 +62,16 @@ def admit_create(kind: Kind[Any], obj: Json, context: AdmissionContext, field_va
 
 
 def admit_update(kind: Kind[Any], old: Json, obj: Json, context: AdmissionContext, field_validation: str) -> Admitted:
-    """The object in place of `old`: its status, and the system's part of its metadata, stay. BadRequest, Invalid."""
+    """The object in place of `old`: what the system keeps in its metadata stays. BadRequest, Conflict, Invalid.
+
+    Which of spec and status a write may change is the store's to see to. A write that leaves all but the status as it
+    was is not held against the rules again: they may have changed since, and a finalizer must always come off.
+    """
     checked, warnings = _decode(kind, obj, field_validation)
     carry_over(old, checked)
-    if kind.status:
-        checked.pop("status", None)
-        if "status" in old:
-            checked["status"] = old["status"]
-    if _same_but_for_bookkeeping(old, checked):
+    if _same_to_the_rules(kind, old, checked):
         return Admitted(checked, tuple(warnings))
     return _rule(kind, checked, dataclasses.replace(context, old=old), warnings)
-
-
-def admit_status(kind: Kind[Any], old: Json, obj: Json, context: AdmissionContext, field_validation: str) -> Admitted:
-    """`old` with the status of `obj`: all that a write to `/status` may change. BadRequest."""
-    checked, warnings = _decode(kind, obj, field_validation)
-    carry_over(old, checked)
-    kept = {**old, "metadata": {**old["metadata"]}}
-    for field in ("resourceVersion", "managedFields"):
-        if field in checked["metadata"]:
-            kept["metadata"][field] = checked["metadata"][field]
-    kept.pop("status", None)
-    return Admitted({**kept, "status": checked["status"]} if "status" in checked else kept, tuple(warnings))
 
 
 def _rule(kind: Kind[Any], obj: Json, context: AdmissionContext, warnings: list[str]) -> Admitted:
@@ -224,9 +212,10 @@ def _strip_nulls(value: Any) -> None:
             _strip_nulls(item)
 
 
-def _same_but_for_bookkeeping(old: Json, new: Json) -> bool:
+def _same_to_the_rules(kind: Kind[Any], old: Json, new: Json) -> bool:
     """Whether the write changes nothing that a rule could look at."""
-    if {**old, "metadata": None} != {**new, "metadata": None}:
+    apart: Json = {"metadata": None, "status": None} if kind.status else {"metadata": None}
+    if {**old, **apart} != {**new, **apart}:
         return False
     before, after = ({k: v for k, v in o["metadata"].items() if k not in _VOLATILE} for o in (old, new))
     return before == after

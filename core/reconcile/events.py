@@ -1,0 +1,104 @@
+"""What happened to an object, as `kubectl describe` and `kubectl get events` show it.
+
+Controllers record; what is said again is counted on the same Event, as client-go's correlator does. Events are observed
+state: memory only, and gone an hour after they were last said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal
+
+import structlog
+
+from core.clock import Clock
+from core.errors import ApiError, NotFound
+from core.resources.core_v1 import EVENT
+from core.resources.meta import Json, ObjectKey, key_of
+from core.resources.timestamps import epoch_of, rfc3339
+from core.store.base import Store
+from core.tasks import Started
+
+log = structlog.get_logger()
+
+EVENT_AGE_MAX_S = 3600  # kube-apiserver's --event-ttl
+EVENTS_MAX = 2000
+_SWEEP_EVERY_S = 60.0
+_MESSAGE_CHARS_MAX = 1024  # as in the events.k8s.io API
+
+
+class Recorder:
+    """Records events in one component's name."""
+
+    def __init__(self, store: Store, clock: Clock, component: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._component = component
+
+    async def event(self, obj: Json, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Says that something happened to a stored object. Never fails: an event is told, not relied upon."""
+        fresh = self._make(obj, type, reason, message[:_MESSAGE_CHARS_MAX])
+        key = key_of(fresh)
+
+        def again(known: Json) -> Json:
+            return {**known, "count": known.get("count", 1) + 1, "lastTimestamp": fresh["lastTimestamp"]}
+
+        try:
+            try:
+                await self._store.modify(EVENT, key.name, key.namespace, again)
+            except NotFound:
+                await self._store.create(EVENT, fresh)
+        except ApiError as error:
+            log.warning("event not recorded", object=str(key_of(obj)), reason=reason, error=str(error))
+
+    def _make(self, obj: Json, type: str, reason: str, message: str) -> Json:
+        metadata = obj["metadata"]
+        said = "\0".join((self._component, obj["kind"], metadata.get("uid", ""), type, reason, message))
+        now = rfc3339(self._clock.wall())
+        involved = {
+            "apiVersion": obj["apiVersion"],
+            "kind": obj["kind"],
+            **{name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion") if name in metadata},
+        }
+        return {
+            "metadata": {
+                "name": f"{metadata['name']}.{hashlib.blake2b(said.encode(), digest_size=8).hexdigest()}",
+                "namespace": metadata.get("namespace") or "default",
+            },
+            "involvedObject": involved,
+            "reason": reason,
+            "message": message,
+            "type": type,
+            "source": {"component": self._component},
+            "reportingComponent": self._component,
+            "reportingInstance": "",
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+        }
+
+
+def choose_forgotten(events: Iterable[Json], now: float) -> list[ObjectKey]:
+    """The events to drop: those last said too long ago, and the oldest of what is too many. `now` in epoch seconds."""
+    by_age = sorted(((_last_said(event), key_of(event)) for event in events), key=lambda pair: pair[0])
+    surplus = len(by_age) - EVENTS_MAX
+    return [key for index, (at, key) in enumerate(by_age) if index < surplus or now - at > EVENT_AGE_MAX_S]
+
+
+def _last_said(event: Json) -> float:
+    said = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return (epoch_of(said) if said else None) or 0.0
+
+
+async def run_event_expiry(store: Store, clock: Clock, started: Started) -> None:
+    """Forgets old events, once a minute, until cancelled."""
+    started()
+    while True:
+        await clock.sleep(_SWEEP_EVERY_S)
+        listing = await store.list(EVENT)
+        for key in choose_forgotten(listing.items, clock.wall()):
+            try:
+                await store.delete(EVENT, key.name, key.namespace)
+            except NotFound:
+                continue
