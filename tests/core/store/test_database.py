@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from core.errors import StoreFull
+from core.store.database import Database, Row
+
+ROW = Row("books.test.dev", "default", "emma", 1, b"{}")
+
+
+def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    database = Database(path)
+    assert database.open(0.0, 100).rows == []
+    second = Row("books.test.dev", "default", "persuasion", 2, b'{"a":"\xc3\xbc"}')
+    database.commit([ROW, second], None)
+    database.commit([Row(ROW.kind, ROW.namespace, ROW.name, 3, b"[]")], None)
+    database.commit([Row(second.kind, second.namespace, second.name, 4, None)], None)
+    database.close(7)
+    contents = Database(path).open(0.0, 100)
+    assert contents.rows == [Row("books.test.dev", "default", "emma", 3, b"[]")]
+    assert contents.resource_version == 7
+
+
+def test_without_a_clean_close_the_whole_range_is_used_up(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    Database(path).open(0.0, 100)
+    assert Database(path).open(0.0, 100).resource_version == 100
+    assert Database(path).open(0.0, 100).resource_version == 200
+
+
+def test_a_commit_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    database = Database(tmp_path / "store.db")
+    database.open(0.0, 100)
+    broken = Row("books.test.dev", "default", None, 2, b"{}")  # type: ignore[arg-type]
+    with pytest.raises(StoreFull, match="nothing was written"):
+        database.commit([ROW, broken], None)
+    database.commit([Row("books.test.dev", "default", "next", 3, b"{}")], None)
+    database.close(3)
+    assert [row.name for row in Database(tmp_path / "store.db").open(0.0, 100).rows] == ["next"]
+
+
+def test_another_program_may_read_but_a_writer_that_stays_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.database._BUSY_S", 0.05)
+    database = Database(tmp_path / "store.db")
+    database.open(0.0, 100)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("begin")
+    assert other.execute("select count(*) from objects").fetchone() == (0,)
+    database.commit([ROW], None)
+    other.execute("commit")
+    other.execute("begin immediate")
+    with pytest.raises(StoreFull, match="locked"):
+        database.commit([ROW], None)
+    other.execute("commit")
+    database.commit([ROW], None)
+
+
+def test_each_commit_is_synced(tmp_path: Path) -> None:
+    database = Database(tmp_path / "store.db")
+    database.open(0.0, 100)
+    connection = database._open_connection()
+    assert connection.execute("pragma synchronous").fetchone() == (2,), "FULL: NORMAL does not sync the WAL at commit"
+    assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
