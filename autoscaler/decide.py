@@ -3,7 +3,7 @@
 Step three of a decision, called by `loop`. knative.dev/serving/pkg/reconciler/autoscaling/kpa/{kpa,scaler}.go as one
 function of (spec, state, observation, now). On one machine every request passes the activator, so what upstream has to
 find out (the revision's public address answers as the buffer) is true by construction, and a revision has been
-"proxied" since it exists. A test of docs/autoscaling.md holds the state table there against this file.
+"proxied" since it exists. docs/autoscaling.md has the state table.
 """
 
 from __future__ import annotations
