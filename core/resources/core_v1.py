@@ -169,6 +169,7 @@ def _check_immutable(obj: Json, old: Json, fields: Sequence[str]) -> list[FieldE
 
 
 def default_namespace(obj: Json, context: AdmissionContext) -> None:
+    obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])  # held until it has been emptied
     obj.setdefault("status", {}).setdefault("phase", "Active")
     labels = obj["metadata"].get("labels") or {}
     if name := obj["metadata"].get("name"):

@@ -338,6 +338,7 @@ def test_a_namespace_carries_its_name_as_a_label() -> None:
     NAMESPACE.default(obj, CONTEXT)
     assert obj["metadata"]["labels"] == {"a": "b", "kubernetes.io/metadata.name": "n"}
     assert obj["status"]["phase"] == "Active"
+    assert obj["spec"]["finalizers"] == ["kubernetes"]
 
 
 def test_messages_are_worded_as_kubernetes_words_them() -> None:
