@@ -37,6 +37,14 @@ class Backend:
     logs: LogSource | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: Snapshots = field(default_factory=Snapshots)
+    _by_resource: dict[tuple[str, str, str], Kind[Any]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_resource.update({(kind.group, kind.version, kind.plural): kind for kind in self.kinds})
+
+    def find(self, group: str, version: str, plural: str) -> Kind[Any] | None:
+        """The kind behind a path, if it is served."""
+        return self._by_resource.get((group, version, plural))
 
     def timestamp(self) -> str:
         """Now, as `metadata.creationTimestamp` has it."""

@@ -1,0 +1,69 @@
+"""Which function answers which request for a resource: method, object or collection, subresource.
+
+The edge calls `answer` with a request that is authenticated and read; what comes back is written as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from core.apiserver.backend import Answer, Backend, Call, Stream, write_json
+from core.apiserver.bodies import read_object
+from core.apiserver.deleting import delete, delete_collection
+from core.apiserver.discovery import subresources_of
+from core.apiserver.namespaces import finalize
+from core.apiserver.pod_logs import read_log
+from core.apiserver.reading import get, list_objects
+from core.apiserver.reviews import BY_RESOURCE, answer_review
+from core.apiserver.scale import get_scale, patch_scale, replace_scale
+from core.apiserver.watch import watch
+from core.apiserver.writing import create, patch, replace
+from core.errors import ApiError, MethodNotAllowed, NotFound
+from core.resources.meta import Kind
+
+Verb: TypeAlias = Callable[[Backend, Call, Kind[Any]], Awaitable[Answer | Stream]]
+
+COLLECTION: Mapping[str, Verb] = {"GET": list_objects, "POST": create, "DELETE": delete_collection}
+OBJECT: Mapping[str, Verb] = {"GET": get, "PUT": replace, "PATCH": patch, "DELETE": delete}
+SUBRESOURCES: Mapping[str, Mapping[str, Verb]] = {
+    "status": {"GET": get, "PUT": replace, "PATCH": patch},
+    "scale": {"GET": get_scale, "PUT": replace_scale, "PATCH": patch_scale},
+    "log": {"GET": read_log},
+    "finalize": {"PUT": finalize},
+}
+
+
+async def answer(backend: Backend, call: Call) -> Answer | Stream:
+    """The answer, whichever verb it takes. Raises the ApiError family, with what the error is about."""
+    target = call.target
+    review = BY_RESOURCE.get((target.group, target.version, target.plural))
+    if review is not None and call.method == "POST" and not target.name:
+        question = read_object(call.headers.get("content-type", ""), call.body)
+        return write_json(answer_review(review, question, call.user), code=201)
+    kind = backend.find(target.group, target.version, target.plural)
+    if kind is None:
+        raise NotFound("the server could not find the requested resource")
+    verbs = _verbs(kind, call)
+    verb = verbs.get(call.method)
+    if verb is None:
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    try:
+        if call.method == "GET" and call.flag("watch") and verb in (get, list_objects):
+            return watch(backend, call, kind)
+        return await verb(backend, call, kind)
+    except ApiError as error:
+        if error.about == ("", "", ""):
+            error.about = (target.group, target.plural, target.name)
+        raise
+
+
+def _verbs(kind: Kind[Any], call: Call) -> Mapping[str, Verb]:
+    """NotFound for a path that names nothing: an object outside its scope, a subresource that the kind has not."""
+    target = call.target
+    misplaced = (target.namespace and not kind.namespaced) or (target.name and kind.namespaced and not target.namespace)
+    if misplaced or (target.subresource and not any(s.name == target.subresource for s in subresources_of(kind))):
+        raise NotFound("the server could not find the requested resource")
+    if target.subresource:
+        return SUBRESOURCES[target.subresource]
+    return OBJECT if target.name else COLLECTION
