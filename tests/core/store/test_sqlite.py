@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -242,6 +243,61 @@ def test_an_object_that_changes_hands_moves_between_disk_and_memory(tmp_path: Pa
                 store.delete(LOAN, "loan", "default"),
             )
             assert rows(tmp_path) == ["books/owner"]
+
+    run(body)
+
+
+def test_an_object_that_changes_hands_while_it_is_staged(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(tmp_path) as store, store.watch(LOAN) as watch:
+            owner = {"apiVersion": "x/v1", "kind": "X", "name": "x", "uid": "1", "controller": True}
+            await asyncio.gather(
+                store.create(LOAN, make("loan")), store.update(LOAN, make("loan", ownerReferences=[owner]))
+            )
+            assert [event.type.value for event in await take(watch, 2)] == ["ADDED", "MODIFIED"]
+            assert rows(tmp_path) == []
+
+    run(body)
+
+
+def test_a_change_of_nothing_waits_for_what_it_found(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(tmp_path) as store:
+            writing = asyncio.ensure_future(store.create(BOOK, make("emma")))
+            await asyncio.sleep(0)
+            await store.modify(BOOK, "emma", "default", lambda o: o)
+            assert rows(tmp_path) == ["books/emma"]
+            assert (await writing)["metadata"]["name"] == "emma"
+
+    run(body)
+
+
+def test_a_commit_that_fails_takes_all_that_builds_on_it_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        async with opened(tmp_path) as store:
+            commit, begun, gate = store._database.commit, asyncio.Event(), threading.Event()
+            loop = asyncio.get_running_loop()
+
+            def fail_once(*_: object) -> None:
+                loop.call_soon_threadsafe(begun.set)
+                gate.wait(5)
+                monkeypatch.setattr(store._database, "commit", commit)
+                raise StoreFull("no space")
+
+            monkeypatch.setattr(store._database, "commit", fail_once)
+            first = asyncio.ensure_future(store.create(BOOK, make("emma", spec={"n": 1})))
+            await begun.wait()
+            second = asyncio.ensure_future(store.update(BOOK, make("emma", spec={"n": 2})))
+            third = asyncio.ensure_future(store.create(BOOK, make("unrelated")))
+            await asyncio.sleep(0)
+            gate.set()
+            results = await asyncio.gather(first, second, third, return_exceptions=True)
+            assert [type(result) for result in results] == [StoreFull] * 3
+            assert len({id(result) for result in results}) == 3, "an exception belongs to one task"
+            with pytest.raises(NotFound):
+                await store.update(BOOK, make("emma"))
+            await store.create(BOOK, make("emma"))
+            assert rows(tmp_path) == ["books/emma"]
 
     run(body)
 
