@@ -34,7 +34,7 @@ class Comparison:
 
 
 def fields_of(value: Any, node: Node) -> FieldSet:
-    """What a writer of `value` owns: leaves, items of lists and maps, and maps that it leaves empty."""
+    """What a writer of `value` owns: leaves, items of lists and maps, and containers that it leaves empty."""
     return FieldSet(False, _fields_of(value, node).children)
 
 
@@ -54,7 +54,7 @@ def _fields_of(value: Any, node: Node) -> FieldSet:
         return FieldSet(not value, children)
     for element, item in _items(value, node):
         children[element] = FieldSet(True, _fields_of(item, node.child("")).children)
-    return FieldSet(False, children)
+    return FieldSet(not value, children)
 
 
 def compare(old: Any, new: Any, node: Node) -> Comparison:

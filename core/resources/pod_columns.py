@@ -5,8 +5,6 @@ The STATUS column is no field of the Pod but read from all of it (pkg/printers/i
 
 from __future__ import annotations
 
-from typing import Any
-
 from core.resources.ages import age_of
 from core.resources.meta import Column, Json
 
@@ -14,20 +12,26 @@ WIDE = 1
 
 
 def pod_ready(pod: Json) -> str:
-    """`1/2`: containers that are ready, of all; sidecars count, other init containers do not."""
-    sidecars = {c.get("name") for c in pod["spec"].get("initContainers", ()) if c.get("restartPolicy") == "Always"}
-    status = pod.get("status", {})
-    ready = sum(bool(s.get("ready")) for s in status.get("containerStatuses", ()))
-    ready += sum(bool(s.get("ready")) for s in status.get("initContainerStatuses", ()) if s.get("name") in sidecars)
+    """`1/2`: containers that run and are ready, of all; sidecars count, other init containers do not."""
+    sidecars = _sidecars(pod)
+    statuses = [s for s in _init_statuses(pod) if s.get("name") in sidecars and s.get("started")]
+    if _init_word(pod) is None or _has(pod, "Initialized"):
+        statuses += [s for s in _statuses(pod) if (s.get("state") or {}).get("running") is not None]
+    ready = sum(bool(s.get("ready")) for s in statuses)
     return f"{ready}/{len(pod['spec'].get('containers', ())) + len(sidecars)}"
 
 
 def pod_restarts(pod: Json, now: float) -> str:
-    """How often its containers were restarted, and how long ago the last one ended: `3 (5m ago)`."""
-    status = pod.get("status", {})
-    statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-    count = sum(s.get("restartCount", 0) for s in statuses)
-    ends = [((s.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for s in statuses]
+    """How often its containers were restarted, and how long ago the last one ended: `3 (5m ago)`.
+
+    While init containers are at work it is theirs that count, afterwards the sidecars' and the others'.
+    """
+    counted = _init_statuses(pod)
+    if _init_word(pod) is None or _has(pod, "Initialized"):
+        sidecars = _sidecars(pod)
+        counted = [*(s for s in counted if s.get("name") in sidecars), *_statuses(pod)]
+    count = sum(s.get("restartCount", 0) for s in counted)
+    ends = [((s.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for s in counted]
     last = max(filter(None, ends), default=None)
     return f"{count} ({age_of(last, now)} ago)" if count and last else str(count)
 
@@ -35,15 +39,13 @@ def pod_restarts(pod: Json, now: float) -> str:
 def pod_status(pod: Json) -> str:
     """One word for how the Pod is: its phase, unless a container, a gate or a deletion says something nearer."""
     status = pod.get("status", {})
-    conditions = {c.get("type"): c for c in status.get("conditions", ())}
     word = status.get("reason") or status.get("phase") or "Unknown"
-    if conditions.get("PodScheduled", {}).get("reason") == "SchedulingGated":
+    if any(c.get("type") == "PodScheduled" and c.get("reason") == "SchedulingGated" for c in _conditions(pod)):
         word = "SchedulingGated"
     init = _init_word(pod)
-    if init is None or conditions.get("Initialized", {}).get("status") == "True":
-        word = _container_word(status, conditions, word)
-    if init is not None and not _initialized(init, conditions):
-        word = init
+    word = init or word
+    if init is None or _has(pod, "Initialized"):
+        word = _container_word(pod, word)
     if pod["metadata"].get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             return "Unknown"
@@ -52,15 +54,31 @@ def pod_status(pod: Json) -> str:
     return str(word)
 
 
-def _initialized(init: str, conditions: dict[Any, Json]) -> bool:
-    return conditions.get("Initialized", {}).get("status") == "True" and not init.startswith("Init:")
+def _conditions(pod: Json) -> list[Json]:
+    return pod.get("status", {}).get("conditions") or []
+
+
+def _has(pod: Json, condition: str) -> bool:
+    return any(c.get("type") == condition and c.get("status") == "True" for c in _conditions(pod))
+
+
+def _statuses(pod: Json) -> list[Json]:
+    return pod.get("status", {}).get("containerStatuses") or []
+
+
+def _init_statuses(pod: Json) -> list[Json]:
+    return pod.get("status", {}).get("initContainerStatuses") or []
+
+
+def _sidecars(pod: Json) -> set[str]:
+    containers = pod["spec"].get("initContainers") or ()
+    return {c.get("name", "") for c in containers if c.get("restartPolicy") == "Always"}
 
 
 def _init_word(pod: Json) -> str | None:
     """`Init:0/2`, `Init:CrashLoopBackOff`, … while init containers are at work; None when all are done."""
-    containers = pod["spec"].get("initContainers", ())
-    sidecars = {c.get("name") for c in containers if c.get("restartPolicy") == "Always"}
-    for index, status in enumerate(pod.get("status", {}).get("initContainerStatuses", ())):
+    sidecars = _sidecars(pod)
+    for index, status in enumerate(_init_statuses(pod)):
         state = status.get("state") or {}
         ended = state.get("terminated")
         if ended is not None and ended.get("exitCode", 0) == 0:
@@ -72,14 +90,14 @@ def _init_word(pod: Json) -> str | None:
         reason = (state.get("waiting") or {}).get("reason")
         if reason and reason != "PodInitializing":
             return f"Init:{reason}"
-        return f"Init:{index}/{len(containers)}"
+        return f"Init:{index}/{len(pod['spec'].get('initContainers') or ())}"
     return None
 
 
-def _container_word(status: Json, conditions: dict[Any, Json], word: str) -> str:
+def _container_word(pod: Json, word: str) -> str:
     """What the containers say; the first one has the last word."""
     running = False
-    for container in reversed(status.get("containerStatuses", ())):
+    for container in reversed(_statuses(pod)):
         state = container.get("state") or {}
         waiting, ended = state.get("waiting") or {}, state.get("terminated")
         if waiting.get("reason"):
@@ -89,7 +107,7 @@ def _container_word(status: Json, conditions: dict[Any, Json], word: str) -> str
         elif container.get("ready") and state.get("running") is not None:
             running = True
     if word == "Completed" and running:
-        return "Running" if conditions.get("Ready", {}).get("status") == "True" else "NotReady"
+        return "Running" if _has(pod, "Ready") else "NotReady"
     return word
 
 
@@ -108,8 +126,7 @@ def _gates(pod: Json) -> str:
     gates = pod["spec"].get("readinessGates") or ()
     if not gates:
         return "<none>"
-    true = {c.get("type") for c in pod.get("status", {}).get("conditions", ()) if c.get("status") == "True"}
-    return f"{sum(g.get('conditionType') in true for g in gates)}/{len(gates)}"
+    return f"{sum(_has(pod, g.get('conditionType', '')) for g in gates)}/{len(gates)}"
 
 
 POD_COLUMNS = (

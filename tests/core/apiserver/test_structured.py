@@ -83,7 +83,7 @@ def test_merging(live: Json, config: Json, merged: Json) -> None:
     [
         ({"spec": {"hostname": "a"}}, {"f:spec": {"f:hostname": {}}}),
         ({"spec": {"securityContext": {}}}, {"f:spec": {"f:securityContext": {}}}),
-        ({"spec": {"containers": []}}, {}),
+        ({"spec": {"containers": []}}, {"f:spec": {"f:containers": {}}}),
         (
             containers(c("a", command=["x"])),
             {"f:spec": {"f:containers": {'k:{"name":"a"}': {".": {}, "f:name": {}, "f:command": {}}}}},

@@ -73,6 +73,15 @@ INITIALIZED: Json = {"type": "Initialized", "status": "True"}
             "Running",
         ),
         (
+            {
+                "conditions": [INITIALIZED],
+                "initContainerStatuses": [RUNNING],
+                "containerStatuses": [waiting("ErrImagePull")],
+            },
+            INIT,
+            "ErrImagePull",
+        ),
+        (
             {"phase": "Pending", "conditions": [{"type": "PodScheduled", "reason": "SchedulingGated"}]},
             None,
             "SchedulingGated",
@@ -90,8 +99,10 @@ def test_a_pod_on_its_way_out_is_terminating_unless_it_has_ended() -> None:
 
 def test_pod_ready_counts_containers_and_sidecars() -> None:
     sidecar = [{"name": "s", "restartPolicy": "Always"}, {"name": "i"}]
-    status = {"containerStatuses": [RUNNING, {}], "initContainerStatuses": [{"name": "s", **RUNNING}]}
+    started = {"name": "s", **RUNNING, "started": True}
+    status = {"containerStatuses": [RUNNING, {}], "initContainerStatuses": [started, {"name": "i", **DONE}]}
     assert pod_ready(pod(status, sidecar)) == "2/3"
+    assert pod_ready(pod({**status, "initContainerStatuses": [started, {"name": "i"}]}, sidecar)) == "1/3"
     assert pod_ready(pod({})) == "0/2"
 
 
@@ -100,6 +111,9 @@ def test_pod_restarts_say_when_the_last_one_was() -> None:
     status = {"containerStatuses": [{"restartCount": 2, "lastState": ended}, {"restartCount": 1}]}
     assert pod_restarts(pod(status), NOW) == "3 (5m ago)"
     assert pod_restarts(pod({}), NOW) == "0"
+    init = [{"name": "i", "restartCount": 7, **RUNNING}]
+    assert pod_restarts(pod({**status, "initContainerStatuses": init}, INIT), NOW) == "7"
+    assert pod_restarts(pod({**status, "initContainerStatuses": [{**init[0], **DONE}]}, INIT), NOW) == "3 (5m ago)"
 
 
 @pytest.mark.parametrize(
