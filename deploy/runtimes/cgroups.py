@@ -34,10 +34,15 @@ class Group:
 
     def enter(self, entered: bool) -> None:
         """Puts the calling process into it; `entered`: clone3 has done so for the v2 directory."""
-        for directory in sorted(set(self._dirs.values()) - ({self._dirs["tree"]} if entered else set())):
-            fd = os.open(f"{directory}/cgroup.procs", os.O_WRONLY)
-            os.write(fd, b"0")
-            os.close(fd)
+        for path in self.doors():
+            if not (entered and path == f"{self._dirs['tree']}/cgroup.procs"):
+                fd = os.open(path, os.O_WRONLY)
+                os.write(fd, b"0")
+                os.close(fd)
+
+    def doors(self) -> list[str]:
+        """The files that a process id is written to."""
+        return [f"{directory}/cgroup.procs" for directory in sorted(set(self._dirs.values()))]
 
     def pids(self) -> list[int]:
         return [int(pid) for pid in read_text(f"{self._dirs['tree']}/cgroup.procs").split()]

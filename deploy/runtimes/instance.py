@@ -63,8 +63,9 @@ class Instance:
 
     def signal(self, number: int) -> None:
         """To its process group: what a terminal would do, and what the children of a shell need."""
-        with contextlib.suppress(OSError):
-            os.killpg(self.pid, number)
+        if self.pid:  # 0: still to be forked, and to the kernel our own group
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, number)
 
     def freeze(self, frozen: bool) -> None:
         if self.group is None or not self.group.freeze(frozen):
@@ -73,6 +74,8 @@ class Instance:
     def kill(self) -> None:
         if self.group is not None:
             self.group.kill()
+            if self.status is None:
+                self.signal(signal.SIGKILL)  # one that was forked from a template enters its group a little later
         else:
             kernel.send_signal(self.members(), signal.SIGKILL)
 
@@ -88,6 +91,9 @@ class Instance:
     def close(self) -> None:
         if self._log is not None:
             self._log.close()
+
+
+CONTROL = "@control"  # in a fork server's argv: becomes the descriptor of its control socket
 
 
 def spawn(request: Request, group: Group | None, pipes: tuple[int, int, int]) -> int:
@@ -133,6 +139,9 @@ def _become(request: Request, pipes: tuple[int, int, int], parent: int) -> NoRet
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two, and exec would hand that on
         signal.signal(number, signal.SIG_DFL)
     argv = request["argv"]
+    if request["control"] is not None:
+        os.set_inheritable(request["control"], True)
+        argv = [str(request["control"]) if argument == CONTROL else argument for argument in argv]
     os.execvpe(argv[0], argv, {**request["env"], MARKER: request["id"]})
 
 

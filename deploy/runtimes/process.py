@@ -58,13 +58,18 @@ class ProcessRuntime:
                     f'container "{container.name}" has no command: runtime class process runs a command of this '
                     "machine, it has no images; set command, or use runtimeClassName: container",
                 )
-        try:
-            port = None if plan.port is None else self._ports.take(plan.port if plan.port_is_fixed else None)
-        except PortsExhausted as error:
-            raise StartError("CreateContainerError", str(error)) from None
-        (plan.scratch_dir / "tmp").mkdir(parents=True, exist_ok=True)
-        plan.log_dir.mkdir(parents=True, exist_ok=True)
-        return ProcessSandbox(self._link, self._ports, plan, port)
+        return ProcessSandbox(self._link, self._ports, plan, take_port(self._ports, plan))
+
+
+def take_port(ports: Ports, plan: PodPlan) -> int | None:
+    """The port of a new sandbox, whose folders are made on the way. StartError."""
+    try:
+        port = None if plan.port is None else ports.take(plan.port if plan.port_is_fixed else None)
+    except PortsExhausted as error:
+        raise StartError("CreateContainerError", str(error)) from None
+    (plan.scratch_dir / "tmp").mkdir(parents=True, exist_ok=True)
+    plan.log_dir.mkdir(parents=True, exist_ok=True)
+    return port
 
 
 class ProcessSandbox:
@@ -151,7 +156,7 @@ class ProcessSandbox:
         return {
             "PATH": DEFAULT_PATH,
             **own,
-            "HOME": _home(os.geteuid() if uid is None else uid),
+            "HOME": home_of(os.geteuid() if uid is None else uid),
             "TMPDIR": str(self._plan.scratch_dir / "tmp"),
             "HOSTNAME": self._plan.instance.name,
             **container.env,
@@ -207,7 +212,7 @@ def _folder(image: str) -> str | None:
     return image.removeprefix(FOLDER_IMAGE) if image.startswith(FOLDER_IMAGE) else None
 
 
-def _home(uid: int) -> str:
+def home_of(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_dir
     except KeyError:

@@ -18,15 +18,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 
 from deploy.runtimes import kernel
 from deploy.runtimes.cgroups import Cgroups, Group
+from deploy.runtimes.forking import ForkServers, Loop
 from deploy.runtimes.instance import Instance, Request, spawn
 
 ORPHANED_GRACE_S = 2.0  # between SIGTERM and SIGKILL when the platform is gone
@@ -40,10 +39,11 @@ class Spawner:
 
     def __init__(self, control: socket.socket) -> None:
         self._control, self._buffer = control, b""
-        self._selector = selectors.DefaultSelector()
+        self._loop = Loop()
         self._cgroups: Cgroups | None = None
         self._instances: dict[str, Instance] = {}
         self._by_pid: dict[int, Instance] = {}
+        self._fork_servers = ForkServers(self._loop, self._by_pid, self._send, self._ended)
         self._stale: list[Group] = []  # removed as soon as the kernel lets us
         self._open = True
 
@@ -56,25 +56,19 @@ class Spawner:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self._close())
         signal.set_wakeup_fd(woken_w, warn_on_full_buffer=False)
-        self._watch(woken_r, lambda: self._reap(woken_r))
-        self._watch(self._control.fileno(), self._receive)
+        self._loop.watch(woken_r, lambda: self._reap(woken_r))
+        self._loop.watch(self._control.fileno(), self._receive)
+        timeout: float | None = None
         while self._open or self._instances:
-            for key, _ in self._selector.select(self._timeout()):
-                if key.fd in self._selector.get_map():  # an earlier callback of this round may have closed it
-                    key.data()
-            self._advance(time.monotonic())
+            self._loop.round(timeout)
+            timeout = self._advance(time.monotonic())
         kernel.kill_descendants(ORPHANED_GRACE_S)  # daemons that left their instance's session
         if self._cgroups is not None:
             self._cgroups.remove()
 
-    def _timeout(self) -> float | None:
-        if self._stale or any(instance.status is not None for instance in self._instances.values()):
-            return POLL_S
-        due = [instance.kill_at for instance in self._instances.values() if instance.kill_at is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else None
-
-    def _advance(self, now: float) -> None:
-        """Does what is due: kills after the grace, and the end of instances whose processes have all gone."""
+    def _advance(self, now: float) -> float | None:
+        """Does what is due: kills after the grace, and the end of instances whose processes have all gone. Returns
+        the seconds until something may be due again."""
         for instance in list(self._instances.values()):
             if instance.kill_at is not None and now >= instance.kill_at:
                 instance.kill()
@@ -84,10 +78,14 @@ class Spawner:
             if not instance.outputs or now >= instance.ended_at + LINGER_S:
                 self._finish(instance)
         self._stale = [group for group in self._stale if not group.remove()]
+        if self._stale or any(instance.status is not None for instance in self._instances.values()):
+            return POLL_S
+        due = [instance.kill_at for instance in self._instances.values() if instance.kill_at is not None]
+        return max(0.0, min(due) - now) if due else None
 
     def _finish(self, instance: Instance) -> None:
         for fd in instance.outputs:
-            self._unwatch(fd)
+            self._loop.unwatch(fd)
         instance.close()
         del self._instances[instance.id]
         oom = False
@@ -111,12 +109,15 @@ class Spawner:
             os.read(woken, 4096)
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
-                instance = self._by_pid.pop(ended[0], None)
-                if instance is None:
-                    continue  # an orphan that we adopted
-                instance.status, instance.ended_at = ended[1], time.monotonic()
-                if instance.kill_at is None and not instance.is_exec:
-                    instance.kill()  # its first process has gone unasked: the rest goes at once, as in a container
+                self._ended(*ended)
+
+    def _ended(self, pid: int, status: int) -> None:
+        instance = self._by_pid.pop(pid, None)
+        if instance is None:
+            return  # an orphan that we adopted
+        instance.status, instance.ended_at = status, time.monotonic()
+        if instance.kill_at is None and not instance.is_exec:
+            instance.kill()  # its first process has gone unasked: the rest goes at once, as in a container
 
     # --- requests
 
@@ -160,6 +161,10 @@ class Spawner:
         instance.kill_at = time.monotonic() + request["timeout"]
         self._launch(instance, inside.group)
 
+    def _on_retire(self, request: Request) -> None:
+        self._fork_servers.retire(request["id"])
+        self._send({"seq": request["seq"]})
+
     def _on_stop(self, request: Request) -> None:
         instance = self._instances.get(request["id"])
         if instance is not None:
@@ -180,20 +185,32 @@ class Spawner:
             instance.freeze(False)
 
     def _launch(self, instance: Instance, group: Group | None) -> None:
-        (out_r, out_w), (err_r, err_w), (failed_r, failed_w) = os.pipe(), os.pipe(), os.pipe()
-        instance.pid = spawn(instance.request, group, (out_w, err_w, failed_w))
-        for fd in (out_w, err_w, failed_w):
+        (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe()
+        self._instances[instance.id] = instance
+        if instance.request.get("template") and not instance.is_exec:
+            self._fork_servers.fork(instance, (out_w, err_w))
+        else:
+            self._spawn(instance, group, (out_w, err_w))
+        for fd in (out_w, err_w):
             os.close(fd)
-        self._instances[instance.id] = self._by_pid[instance.pid] = instance
         instance.outputs = {out_r, err_r}
-        self._watch(out_r, lambda: self._read(instance, out_r, b"stdout"))
-        self._watch(err_r, lambda: self._read(instance, err_r, b"stderr"))
-        self._watch(failed_r, lambda: self._launched(instance, failed_r))
+        self._loop.watch(out_r, lambda: self._read(instance, out_r, b"stdout"))
+        self._loop.watch(err_r, lambda: self._read(instance, err_r, b"stderr"))
+
+    def _spawn(self, instance: Instance, group: Group | None, outputs: tuple[int, int]) -> None:
+        failed_r, failed_w = os.pipe()
+        control = self._fork_servers.open(instance.id) if instance.request.get("is_template") else None
+        instance.pid = spawn({**instance.request, "control": control}, group, (*outputs, failed_w))
+        self._by_pid[instance.pid] = instance
+        os.close(failed_w)
+        if control is not None:
+            os.close(control)
+        self._loop.watch(failed_r, lambda: self._launched(instance, failed_r))
 
     def _launched(self, instance: Instance, failed: int) -> None:
         """Exec has worked (the pipe closed with it), or it has not and the pipe says why."""
         text = os.read(failed, 4096)
-        self._unwatch(failed)
+        self._loop.unwatch(failed)
         instance.launching = False
         if text:
             instance.failed = True
@@ -204,7 +221,7 @@ class Spawner:
     def _read(self, instance: Instance, fd: int, stream: bytes) -> None:
         if not instance.read(fd, stream):
             instance.outputs.discard(fd)
-            self._unwatch(fd)
+            self._loop.unwatch(fd)
 
     # --- the end
 
@@ -212,18 +229,9 @@ class Spawner:
         """The platform has gone: so does everything."""
         if self._open:
             self._open = False
-            self._unwatch(self._control.fileno())
+            self._loop.unwatch(self._control.fileno())
             for instance in list(self._instances.values()):
                 self._stop(instance, ORPHANED_GRACE_S, signal.SIGTERM)
-
-    # --- plumbing
-
-    def _watch(self, fd: int, callback: Callable[[], None]) -> None:
-        self._selector.register(fd, selectors.EVENT_READ, callback)
-
-    def _unwatch(self, fd: int) -> None:
-        self._selector.unregister(fd)
-        os.close(fd)
 
     def _send(self, message: Request) -> None:
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Command:
     cpu: int | None = None  # thousandths of a core
     mounts: tuple[tuple[str, str, bool], ...] = ()
     no_new_privileges: bool = False
+    template: str = ""  # the id of a fork server that makes a copy of itself instead; argv and cwd are its own
+    is_template: bool = False  # a fork server: `@control` in argv becomes its control socket's descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,33 @@ class Process:
         return int(reply["code"]), str(reply["output"])
 
 
+class Template(Process):
+    """A fork server: what names it as its `template` begins as a copy of it."""
+
+    def __init__(self, link: SpawnerLink, command: Command) -> None:
+        super().__init__(link, command)
+        self._verdict: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def verdict(self) -> str:
+        """Once it has imported what it is to copy: "" where it can fork, else why not."""
+        return await asyncio.shield(self._verdict)
+
+    def hear(self, message: Mapping[str, Any]) -> None:
+        """For the link: what the fork server has to say."""
+        if not self._verdict.done():
+            self._verdict.set_result(message.get("failed") or "; ".join(message.get("unsafe", ())))
+
+    def end(self, exit_: Exit) -> None:
+        self.hear({"failed": exit_.message or f"it ended with {exit_.code}"})
+        super().end(exit_)
+
+    async def retire(self) -> None:
+        """It ends when its last copy has."""
+        if not self.has_ended:
+            with contextlib.suppress(SpawnFailed):
+                await self._link.request("retire", id=self.command.id)
+
+
 class SpawnerLink:
     """`name` is unique per data folder: an earlier spawner's leftovers are found by it. `hosts` becomes /etc/hosts."""
 
@@ -135,14 +164,25 @@ class SpawnerLink:
 
     async def start(self, command: Command) -> Process:
         """Returns once it runs. SpawnFailed."""
-        process = self._processes[command.id] = Process(self, command)
+        process = Process(self, command)
+        await self._start(process)
+        return process
+
+    async def start_template(self, command: Command) -> Template:
+        """Returns while it is still importing. SpawnFailed."""
+        template = Template(self, replace(command, is_template=True))
+        await self._start(template)
+        return template
+
+    async def _start(self, process: Process) -> None:
+        command = process.command
+        self._processes[command.id] = process
         try:
             reply = await self.request("start", **asdict(command))
         except SpawnFailed:
             del self._processes[command.id]
             raise
         process.pid = int(reply["pid"])
-        return process
 
     async def request(self, op: str, extra_s: float = 0.0, **fields: Any) -> dict[str, Any]:
         """SpawnFailed, also where the spawner has died."""
@@ -196,7 +236,11 @@ class SpawnerLink:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             message = json.loads(line)
-            if "event" in message:
+            if message.get("event") == "template":
+                template = self._processes.get(message["id"])
+                if isinstance(template, Template):
+                    template.hear(message)
+            elif "event" in message:
                 process = self._processes.pop(message["id"], None)
                 if process is not None:
                     process.end(Exit(message["code"], message["signal"], message["oom"], message["message"]))

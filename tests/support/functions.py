@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,3 +164,16 @@ def fork_server(folder: Path, *options: str, env: Mapping[str, str] | None = Non
         process.kill()
         process.wait()
         ours.close()
+
+
+def make_wheel(folder: Path, name: str = "tinything", version: str = "1.0") -> Path:
+    """A package that exists nowhere else: `import tinything; tinything.WORD`."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{name}.py", f"WORD = 'tiny'\nVERSION = {version!r}\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{name} = {name}:print\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return path

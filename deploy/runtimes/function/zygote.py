@@ -139,6 +139,7 @@ class Zygote:
         for end in (self._woken_r, self._woken_w):
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._retire)  # sent to all when the platform ends: our instances have a grace
         signal.set_wakeup_fd(self._woken_w, warn_on_full_buffer=False)
         selector = selectors.DefaultSelector()
         selector.register(self._control, selectors.EVENT_READ, self._receive)
@@ -149,10 +150,14 @@ class Zygote:
             if self._retired and self._control.fileno() in selector.get_map():
                 selector.unregister(self._control)
 
+    def _retire(self, *_: object) -> None:
+        """Nobody will ask again; our instances live on, and so do we until the last has ended."""
+        self._retired = True
+
     def _receive(self) -> None:
         data, ancillary, _, _ = self._control.recvmsg(MESSAGE_BYTES_MAX, socket.CMSG_SPACE(2 * 4))
         if not data:
-            self._retired = True  # nobody will ask again; our instances live on, and so do we until the last has ended
+            self._retire()
             return
         outputs = array.array("i")
         for level, kind, payload in ancillary:
@@ -190,7 +195,8 @@ class Zygote:
             if os.getppid() != parent:
                 os._exit(127)
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
             os.setsid()
             for target, source in enumerate(outputs, 1):
                 os.dup2(source, target)
@@ -199,7 +205,7 @@ class Zygote:
                 os.close(fd)
             os.environ.clear()
             os.environ.update(request["env"])
-            reseed()
+            renew()
             for target, text in enumerate(self._printed, 1):
                 if text:
                     os.write(target, text)
@@ -232,8 +238,8 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def reseed() -> None:
-    """Generators that would else repeat themselves in every instance. `uuid4`, `secrets` and `ssl` ask the kernel."""
+def renew() -> None:
+    """What would else be the same in every instance. `uuid4`, `secrets` and `ssl` ask the kernel by themselves."""
     random.seed()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
@@ -244,6 +250,9 @@ def reseed() -> None:
     uuid = sys.modules.get("uuid")
     if uuid is not None:
         uuid.__dict__["_last_timestamp"] = None
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile.__dict__["tempdir"] = None  # that of the template, should the import have asked for it
 
 
 def enter_groups(paths: list[str]) -> None:
