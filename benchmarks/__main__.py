@@ -11,7 +11,7 @@ import sys
 
 from benchmarks.report import RESULTS, Row, print_rows, write
 
-BENCHMARKS: tuple[str, ...] = ("autoscaler_tick",)
+BENCHMARKS: tuple[str, ...] = ("autoscaler_tick", "store_writes")
 
 
 def run_one(name: str) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import PermanentError, StoreFull
+from core.store.salvage import read_what_is_left, set_file_aside
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 FORMAT = 1  # of the file; a newer one is refused
@@ -57,6 +58,7 @@ class Contents:
     rows: list[Row]
     damaged: list[DamagedRow]
     resource_version: int
+    aside: Path | None = None  # where the whole file was put, when pages of it could not be read
 
 
 class Database:
@@ -73,8 +75,7 @@ class Database:
         PermanentError, StoreFull.
         """
         try:
-            self._connection = _connect(self._path, self._bytes_max)
-            contents = self._read(now)
+            contents = self._open_or_mend(now, version_range)
             self.commit((), contents.resource_version + version_range)
             return contents
         except sqlite3.DatabaseError as error:
@@ -114,8 +115,30 @@ class Database:
         finally:
             self._drop()
 
+    def _open_or_mend(self, now: float, version_range: int) -> Contents:
+        try:
+            self._connection = _connect(self._path, self._bytes_max)
+            return self._read(now)
+        except sqlite3.DatabaseError as error:
+            self._drop()
+            left = [] if _is_about_space(error) else [*read_what_is_left(self._path)]
+            if not left:
+                raise
+        aside = set_file_aside(self._path, now)
+        self._connection = _connect(self._path, self._bytes_max)
+        self._connection.execute("begin immediate")
+        for _, *values in left:
+            kind, namespace, name, version, data, checksum = values
+            self._connection.execute(_PUT, (kind, namespace, name, version, data, checksum))
+        self._connection.execute("commit")
+        contents = self._read(now)
+        # The counter may be lost with its page: far beyond whatever was given since the newest row was written.
+        return replace(contents, resource_version=contents.resource_version + 100 * version_range, aside=aside)
+
     def _read(self, now: float) -> Contents:
         connection = self._open_connection()
+        if (verdict := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(verdict)  # a torn page that a later write would only then stumble over
         rows: list[Row] = []
         aside: list[int] = []
         damaged: list[DamagedRow] = []

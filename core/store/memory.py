@@ -11,15 +11,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from core.clock import Clock
 from core.errors import NotFound
 from core.resources.meta import Json, Kind, ObjectKey
 from core.store.base import ByteListing, DeleteOptions, EventType, Listing
 from core.store.base import Change as ChangeFunction
 from core.store.feed import Change, Feed, Freshness, Watcher
-from core.store.table import LabelFilter, OwnerIndex, Shelf, Version
+from core.store.table import LabelFilter, OwnerIndex, Shelf, Version, compact
 from core.store.writes import (
     SUFFIX_ALPHABET,
     Action,
@@ -34,8 +32,8 @@ from core.store.writes import (
     plan_update,
 )
 
-# A list is parsed in portions between which others get their turn: some 2 ms each.
-_PARSED_AT_ONCE = 256
+# A list is parsed in portions between which others get their turn: less than a millisecond each.
+_PARSED_AT_ONCE = 64
 # After so many writes in a row that waited for nothing, watchers get a turn: no watcher in this process ever falls
 # behind the ring because a writer did not let go.
 _WRITES_AT_ONCE = 64
@@ -155,7 +153,7 @@ class MemoryStore:
         obj = plan.obj
         resource_version = self._next_version()
         obj["metadata"]["resourceVersion"] = str(resource_version)
-        version = Version(orjson.dumps(obj), obj, is_ephemeral(kind, obj))
+        version = Version(compact(obj), obj, is_ephemeral(kind, obj))
         shelf = self._shelves[kind]
         old = shelf.get(key)
         if plan.action is Action.REMOVE:

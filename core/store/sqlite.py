@@ -27,7 +27,7 @@ from core.resources.meta import Json, Kind, ObjectKey
 from core.store.database import DamagedRow, Database, Row
 from core.store.folder import FolderLock
 from core.store.memory import MemoryStore
-from core.store.table import Version
+from core.store.table import Version, compact
 from core.store.writes import Action, Plan, is_ephemeral
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class _Staged:
         self.current = current
         self.plan = plan
         self.row = row
-        data = row.data if row.data is not None else orjson.dumps(plan.obj)
+        data = row.data if row.data is not None else compact(plan.obj)
         self.version = None if plan.action is Action.REMOVE else Version(data, plan.obj, ephemeral=False)
         self.done: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
 
@@ -90,6 +90,8 @@ class SqliteStore(MemoryStore):
         self._version = contents.resource_version
         self._reserved = self._version + VERSION_RANGE
         self.damaged = contents.damaged
+        if contents.aside is not None:
+            log.error("store had unreadable pages: what could be read is served", file=str(contents.aside))
         for row in contents.damaged:
             log.error("damaged object set aside", kind=row.kind, namespace=row.namespace, name=row.name)
         self._load(contents.rows)
@@ -146,7 +148,7 @@ class SqliteStore(MemoryStore):
             raise TooManyRequests("too many writes wait for the disk", retry_after_s=1)
         number = self._next_version()
         plan.obj["metadata"]["resourceVersion"] = str(number)
-        data = orjson.dumps(plan.obj) if gets_row else None
+        data = compact(plan.obj) if gets_row else None
         staged = _Staged(kind, key, current, plan, Row(kind.resource, key.namespace, key.name, number, data))
         self._staged[kind, key] = staged
         self._pending.append(staged)

@@ -61,6 +61,35 @@ def test_another_program_may_read_but_a_writer_that_stays_is_reported(
     database.commit([ROW], None)
 
 
+@pytest.mark.parametrize(
+    ("label", "page", "costs_rows"), [("not of objects", 3, False), ("in the middle", 20, True), ("the last", -1, True)]
+)
+def test_torn_pages_cost_what_stood_on_them(label: str, page: int, costs_rows: bool, tmp_path: Path) -> None:
+    """`core/store/salvage.py`: the file is kept aside, and every row that can be read is served."""
+    path = tmp_path / "store.db"
+    database = Database(path)
+    database.open(0.0, 100)
+    rows = [Row("books.test.dev", "default", f"b{n}", n + 1, b"x" * 500) for n in range(500)]
+    database.commit(rows, None)
+    database.close(1000)
+    content = bytearray(path.read_bytes())
+    start = page * 4096 if page > 0 else len(content) - 4096
+    content[start : start + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    database = Database(path)
+    contents = database.open(1.5, 100)
+    assert contents.aside == tmp_path / "store.db.damaged-1"
+    assert contents.aside.read_bytes()[start : start + 4096] == b"\xff" * 4096
+    assert 480 <= len(contents.rows) <= 500
+    assert (len(contents.rows) < 500) == costs_rows, label
+    assert {row.name for row in contents.rows} <= {row.name for row in rows}
+    assert contents.resource_version > 1000
+    database.close(contents.resource_version)
+    again = Database(path).open(2.0, 100)
+    assert again.aside is None
+    assert len(again.rows) == len(contents.rows)
+
+
 def test_each_commit_is_synced(tmp_path: Path) -> None:
     database = Database(tmp_path / "store.db")
     database.open(0.0, 100)
