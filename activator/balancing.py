@@ -1,0 +1,81 @@
+"""Which instance takes the next request: the one with the fewest, and never more than its limit.
+
+Instances stand in levels by their number of requests, so the choice costs the same with one as with thousands.
+Among equals the one that has waited longest is taken. Knative takes the better of two at random, or the first with room
+(pkg/activator/net/lb_policy.go): it does not see the requests of its other activators, this sees them all.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class LeastLoaded(Generic[T]):
+    """The instances that may be given requests now. `limit` is the containerConcurrency; 0 means none."""
+
+    __slots__ = ("_levels", "_load", "_lowest", "limit")
+
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
+        self._levels: list[dict[T, None]] = [{}]
+        self._load: dict[T, int] = {}
+        self._lowest = 0  # no instance stands below
+
+    def __len__(self) -> int:
+        return len(self._load)
+
+    def __contains__(self, instance: T) -> bool:
+        return instance in self._load
+
+    def add(self, instance: T, load: int = 0) -> None:
+        """`load`: what it is working on already, where it was away for a while."""
+        if instance not in self._load:
+            self._load[instance] = load
+            self._enter(instance, load)
+
+    def discard(self, instance: T) -> None:
+        """It is given nothing more; what it works on is not counted here any longer."""
+        load = self._load.pop(instance, None)
+        if load is not None:
+            del self._levels[load][instance]
+
+    def acquire(self) -> T | None:
+        """The least loaded, counted one up; None where all are at their limit, or there is none."""
+        load = self._rise()
+        if load is None or (self.limit and load >= self.limit):
+            return None
+        level = self._levels[load]
+        instance = next(iter(level))
+        del level[instance]
+        self._load[instance] = load + 1
+        self._enter(instance, load + 1)
+        return instance
+
+    def release(self, instance: T) -> None:
+        """One request of it has ended. Nothing happens for an instance that was discarded."""
+        load = self._load.get(instance)
+        if load:
+            del self._levels[load][instance]
+            self._load[instance] = load - 1
+            self._enter(instance, load - 1)
+
+    @property
+    def free(self) -> int | None:
+        """Requests that could be given away now; None where there is no limit."""
+        return sum(max(0, self.limit - load) for load in self._load.values()) if self.limit else None
+
+    def _enter(self, instance: T, load: int) -> None:
+        while len(self._levels) <= load:
+            self._levels.append({})
+        self._levels[load][instance] = None
+        self._lowest = min(self._lowest, load)
+
+    def _rise(self) -> int | None:
+        """The lowest level with anyone on it."""
+        if not self._load:
+            return None
+        while not self._levels[self._lowest]:
+            self._lowest += 1
+        return self._lowest

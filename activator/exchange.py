@@ -1,0 +1,313 @@
+"""One request and its response, from the arrival of the head to the last byte: the middle of the data path.
+
+The client's connection makes it and feeds it the body; the throttler gives it an instance; the upstream connection
+feeds it the response. It decides what may be sent again, what becomes of a failure in the middle, and when its time is
+up. No tasks and no futures: every step is a call from the event that caused it.
+
+    waiting ──dispatch──▶ dialing ──connected──▶ sent ──respond──▶ begun ──content(done)──▶ over
+       ▲                     │ refused             │ stale connection      │ 101 ──▶ tunnel ──▶ over
+       └─────────────────────┴─────────────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from activator.answers import Answer
+from activator.forwarding import Framing, Peer, Traces, request_head, response_head
+from activator.heads import RequestHead, ResponseHead
+from activator.instances import Instance
+from activator.ledger import account
+from activator.payload import Payload
+from activator.problem import Problem, bad_gateway, request_timeout
+from activator.routing import Destination
+from activator.throttler import Backend
+from activator.tunnel import Tunnel
+from activator.upstream import Upstream
+from core.clock import Clock
+
+REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+"""Idempotent (RFC 9110, 9.2.2): may be sent again when nobody knows what became of the first."""
+STALE_MAX: Final = 10
+"""Stale connections that one request meets before it gives up."""
+WEIGHT_BYTES: Final = 2048
+"""What a waiting request weighs besides its body: its head, its objects, its socket's."""
+
+
+class Downstream(Protocol):
+    """Whoever asked: a client's connection (or, one day, a caller in this process)."""
+
+    peer: Peer
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the response."""
+
+    def hold(self) -> None:
+        """Reads no more of the request for now."""
+
+    def unhold(self) -> None:
+        """Goes on reading it."""
+
+    def answered(self, keep: bool) -> None:
+        """The response is whole. `keep`: another request may follow."""
+
+    def refused(self, problem: Problem) -> None:
+        """There will be no response but this."""
+
+    def abort(self) -> None:
+        """The response that has begun will not be whole, and must not look as though it were."""
+
+    def set_due(self, due: float) -> None:
+        """Calls `Exchange.expire` then."""
+
+    def switch(self, tunnel: Tunnel) -> None:
+        """Joins the two connections; what the client had sent early goes first."""
+
+
+class Dialer(Protocol):
+    """Makes connections."""
+
+    def dial(self, instance: Instance, exchange: Exchange) -> None:
+        """Ends in `Exchange.connected` or `Exchange.unreachable`."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start; plain integers, exported by the roof."""
+
+    requests: int = 0
+    statuses: list[int] = field(default_factory=lambda: [0] * 6)  # of instances' answers, by hundreds
+    queued: int = 0
+    cold: int = 0
+    refused: int = 0  # answered by the gateway itself
+    left: int = 0  # clients that went away
+    redispatched: int = 0
+    timeouts: int = 0
+    aborted: int = 0
+    malformed: int = 0
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all exchanges of a gateway share."""
+
+    clock: Clock
+    traces: Traces
+    dialer: Dialer
+    counters: Counters = field(default_factory=Counters)
+    draining: bool = False
+
+
+class Exchange:
+    """`throttler.Waiter` to the line, `upstream.Reader` to the connection."""
+
+    __slots__ = (
+        "_answer", "_attempts", "_backend", "_begun", "_client", "_destination", "_instance", "_over", "_payload",
+        "_request", "_sent_at", "_shared", "_upstream", "arrived", "held_bytes", "last_write", "method", "queued",
+    )  # fmt: skip
+
+    def __init__(
+        self, shared: Shared, client: Downstream, request: RequestHead, destination: Destination, backend: Backend
+    ) -> None:
+        self._shared = shared
+        self._client = client
+        self._request = request
+        self._destination = destination
+        self._backend = backend
+        self.method = request.method
+        self.queued = False
+        self._instance: Instance | None = None
+        self._upstream: Upstream | None = None
+        self._attempts = 0
+        self._begun = False  # the client has the head of the response
+        self._over = False
+
+    def start(self, content: bytes, done: bool, trailers: bytes) -> None:
+        """The head is here, and the beginning of the body."""
+        shared, client = self._shared, self._client
+        self._payload = Payload(content, done, self._request.chunked, trailers)
+        self.held_bytes = WEIGHT_BYTES + len(content)
+        now = self.arrived = self._sent_at = self.last_write = shared.clock.monotonic()
+        client.set_due(now + self._backend.limits.first_byte_s)
+        self._backend.arrive(self, now)
+        if self._instance is None and not self._over:
+            self.queued = True
+            shared.counters.queued += 1
+        if not done and self._upstream is None and not self._over:
+            client.hold()
+
+    def dispatch(self, instance: Instance) -> None:
+        """The throttler has a slot for it."""
+        self._instance = instance
+        now = self._shared.clock.monotonic()
+        connection = instance.take(now, repeatable=self._payload.kept and self.method in REPEATABLE)
+        if isinstance(connection, Upstream):
+            self._send(connection, now)
+        else:
+            self._shared.dialer.dial(instance, self)
+
+    def connected(self, upstream: Upstream) -> None:
+        """The dialer has a connection for it, unless it has gone since."""
+        now = self._shared.clock.monotonic()
+        if self._over or self._upstream is not None or self._instance is not upstream.instance:
+            upstream.instance.put(upstream, now)
+        else:
+            self._send(upstream, now)
+
+    def unreachable(self, instance: Instance) -> None:
+        """The dialer has none: not a byte was sent."""
+        if not self._over and self._instance is instance:
+            self._backend.suspend(instance)
+            self._send_again()
+
+    def _send(self, upstream: Upstream, now: float) -> None:
+        self._upstream = upstream
+        self._sent_at = now
+        upstream.instance.failures = 0
+        head = request_head(self._request, self._destination, self._client.peer, self._shared.traces)
+        body = self._payload.all()
+        upstream.begin(self, head + body if body else head)
+        if not self._payload.done:
+            self._client.unhold()
+
+    def _send_again(self) -> None:
+        """Back to the front of the line."""
+        instance, self._instance, self._upstream = self._instance, None, None
+        assert instance is not None
+        self._shared.counters.redispatched += 1
+        self.queued = True
+        if not self._payload.done:
+            self._client.hold()
+        self.held_bytes = WEIGHT_BYTES + self._payload.held_bytes
+        # First in line before the slot is free: it may be the one that gets it.
+        self._backend.again(self)
+        self._backend.release(instance, self._shared.clock.monotonic())
+
+    def body(self, content: bytes, done: bool, trailers: bytes) -> None:
+        """The client has sent more of its body."""
+        upstream = self._upstream
+        data = self._payload.add(content, done, trailers, sending=upstream is not None)
+        if data and upstream is not None and not upstream.closed:
+            upstream.transport.write(data)
+
+    def leave(self) -> None:
+        """The client went away."""
+        if not self._over:
+            self._shared.counters.left += 1
+            self.end()
+
+    def client_writable(self, writable: bool) -> None:
+        """Backpressure from the client."""
+        if self._upstream is not None and not self._upstream.closed:
+            transport = self._upstream.transport
+            if writable:
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    def expire(self, now: float) -> None:
+        """Its time may be up."""
+        limits = self._backend.limits
+        total = limits.last_byte_s if self._begun else min(limits.timeout_s, limits.start_s)
+        due = min(self.arrived + total, self.last_write + limits.idle_s)
+        if now < due:
+            self._client.set_due(due)
+            return
+        self._shared.counters.timeouts += 1
+        state = "an instance has the request" if self._upstream is not None else self._backend.starting
+        self.refuse(request_timeout(limits.first_byte_s, state or "no instance was free"))
+
+    def interim(self, head: ResponseHead) -> None:
+        if self._request.minor == 1:
+            self._client.write(response_head(head, Framing.NONE, b""))
+
+    def respond(self, head: ResponseHead, content: bytes, done: bool) -> None:
+        request, shared = self._request, self._shared
+        self._begun = True
+        self.last_write = now = shared.clock.monotonic()
+        answer = self._answer = Answer(head, request, self._payload.done and not shared.draining)
+        more = self._timing(now) if self.queued or request.special else b""
+        data = answer.head(head, request, more) + answer.content(content, done)
+        shared.counters.statuses[min(head.status // 100, 5)] += 1
+        if done:
+            self.end()
+        self._client.write(data)
+        if done:
+            self._client.answered(answer.keep)
+
+    def content(self, content: bytes, done: bool, trailers: bytes) -> None:
+        self.last_write = self._shared.clock.monotonic()
+        data = self._answer.content(content, done, trailers)
+        if done:
+            self.end()
+        if data:
+            self._client.write(data)
+        if done:
+            self._client.answered(self._answer.keep)
+
+    def switched(self, head: ResponseHead, data: bytes) -> None:
+        upstream = self._upstream
+        assert upstream is not None
+        if not self._request.upgrade or not head.upgrade:
+            self.broken("it switched protocols without being asked to.")
+            return
+        self._begun = True
+        self._shared.counters.statuses[1] += 1
+        lines = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade
+        self._client.write(response_head(head, Framing.NONE, lines) + data)
+        self._client.switch(Tunnel(self, self._client, upstream, self._shared.clock))
+
+    def broken(self, detail: str) -> None:
+        self.refuse(bad_gateway(detail))
+
+    def lost(self, answered: bool) -> None:
+        upstream = self._upstream
+        stale = upstream is not None and not upstream.fresh and not answered and not self._begun
+        if stale and self._payload.kept and self.method in REPEATABLE and self._attempts < STALE_MAX:
+            self._attempts += 1
+            self._send_again()
+        else:
+            self.broken("it closed the connection.")
+
+    def upstream_writable(self, writable: bool) -> None:
+        """Backpressure from the instance."""
+        if not self._payload.done:
+            if writable:
+                self._client.unhold()
+            else:
+                self._client.hold()
+
+    def refuse(self, problem: Problem) -> None:
+        """There will be no whole answer from an instance."""
+        if self._over:
+            return
+        self.end()
+        if self._begun:
+            self._shared.counters.aborted += 1
+            self._client.abort()
+        else:
+            self._shared.counters.refused += 1
+            self._client.refused(problem)
+
+    def end(self) -> None:
+        """Gives back the connection and the slot, and counts the request out; once."""
+        if self._over:
+            return
+        self._over = True
+        now = self._shared.clock.monotonic()
+        upstream, instance = self._upstream, self._instance
+        if upstream is not None:
+            upstream.reusable = upstream.reusable and self._payload.done
+            upstream.end(now)
+        self._backend.depart(self, instance, now)
+
+    def _timing(self, now: float) -> bytes:
+        """The `Server-Timing` line of a cold request, or of one that asked for it."""
+        asked = self._request.value(b"pilotlight-timing") is not None
+        if self._instance is None or not (self.queued or asked):
+            return b""
+        wall = self._shared.clock.wall() - now
+        ledger = account(wall + self.arrived, wall + self._sent_at, wall + now, self._instance.endpoint.timeline)
+        self._shared.counters.cold += ledger.cold
+        return ledger.field() if ledger.cold or asked else b""

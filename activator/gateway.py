@@ -1,0 +1,124 @@
+"""The listeners, and what all their connections share: the routing table, the deadlines, the counts.
+
+`service` builds it; `endpoints` gives it a new table when routes change; every `ClientConnection` asks it where a
+request goes. Reads no resource and no clock of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+
+from activator.client import ClientConnection
+from activator.departures import Departures
+from activator.exchange import Exchange, Shared
+from activator.heads import RequestHead, valid_host
+from activator.limits import GatewayLimits
+from activator.problem import (
+    Problem,
+    malformed,
+    redirect,
+    revision_missing,
+    shutting_down,
+    too_many_connections,
+    unknown_host,
+)
+from activator.routing import Draw, Table, route, split_port
+from activator.throttler import Throttler
+from activator.wheel import Wheel
+from core.resources.networking import Visibility
+
+log = structlog.get_logger()
+
+BACKLOG: Final = 4096
+
+
+class Gateway:
+    """`client.Front`."""
+
+    def __init__(self, shared: Shared, throttler: Throttler, limits: GatewayLimits, draw: Draw) -> None:
+        self.shared = shared
+        self.limits = limits
+        self.wheel: Wheel[ClientConnection] = Wheel()
+        self.departures = Departures(asyncio.get_running_loop())
+        self.table = Table({})
+        self._throttler = throttler
+        self._draw = draw
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[ClientConnection] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def listen(self, host: str, port: int, *, public: bool = False, reuse_port: bool = False) -> int:
+        """The port it got. `public`: serves only what is visible from outside, as a gateway's outer address does."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: ClientConnection(self, public), host, port, backlog=BACKLOG, reuse_port=reuse_port or None
+        )
+        self._servers.append(server)
+        actual: int = server.sockets[0].getsockname()[1]
+        log.info("gateway listens", host=host, port=actual, public=public)
+        return actual
+
+    def open(self, client: ClientConnection, request: RequestHead) -> Exchange | Problem:
+        """One exchange, or why not."""
+        shared = self.shared
+        shared.counters.requests += 1
+        routes = self.table.find(request.host)
+        if routes is None or (client.public and routes.visibility is Visibility.CLUSTER_LOCAL):
+            return unknown_host() if valid_host(request.host) else malformed(400, "The Host field is not a host.")
+        if routes.redirect and (request.value(b"x-forwarded-proto") or b"http") != b"https":
+            name = split_port(request.host)[0].decode("latin-1")
+            return redirect(f"https://{name}{request.target.decode('latin-1')}")
+        destination = routes.only or route(self.table, request, self._draw)
+        if destination is None:
+            return unknown_host()
+        backend = self._throttler.backends.get(destination.backend)
+        if backend is None:
+            return revision_missing(str(destination.backend))
+        return Exchange(shared, client, request, destination, backend)
+
+    def opened(self, client: ClientConnection) -> Problem | None:
+        self._connections.add(client)
+        self._empty.clear()
+        if self.shared.draining:
+            return shutting_down()
+        return too_many_connections() if len(self._connections) > self.limits.connections_max else None
+
+    def closed(self, client: ClientConnection) -> None:
+        self._connections.discard(client)
+        if not self._connections:
+            self._empty.set()
+
+    def expire(self, now: float) -> None:
+        """Whatever is due."""
+        for client in self.wheel.expire(now):
+            client.expire(now)
+
+    async def drain(self) -> None:
+        """Accepts nothing more, closes what is idle, and returns when the last answer is out."""
+        self.shared.draining = True
+        for server in self._servers:
+            server.close()
+        for client in list(self._connections):
+            if client.exchange is None and not client.requests.early:
+                client.transport.close()
+        await self._empty.wait()
+
+    async def close(self) -> None:
+        """At once: what has not been answered is cut off."""
+        for server in self._servers:
+            server.close()
+        for client in list(self._connections):
+            client.abort()
+        self.departures.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._empty.wait()

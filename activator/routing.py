@@ -1,0 +1,227 @@
+"""Which revision a request is for: Ingress and core Service objects in, one immutable table out.
+
+`endpoints` compiles an object when it changes and merges them all; the gateway asks the table once per request. A host
+is one dictionary look-up; only hosts with several paths, tags by header or a traffic split think any further. Order of
+precedence: Ingress over core Service, and of two Ingresses that claim one host the older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from activator.heads import RequestHead, valid_host, values
+from core.resources.networking import HTTPOption, Ingress, IngressPath, Visibility
+from core.stats import RevisionKey
+
+REMEMBERED_SPELLINGS_MAX: Final = 4096
+"""Host values with a port or a trailing dot, remembered so that they cost one look-up too."""
+
+# Set by the Route controller on every split so that an activator of its own knows the target; not for the app.
+_OWN_HEADERS: Final = frozenset(("knative-serving-revision", "knative-serving-namespace"))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """A core Service behind a cluster-local name, by the port asked for."""
+
+    namespace: str
+    name: str
+    port: int = 80
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}:{self.port}"
+
+
+BackendKey: TypeAlias = RevisionKey | ServiceKey
+Draw: TypeAlias = Callable[[], float]
+"""A number in [0, 1) for each request whose traffic is split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a request goes and what is changed on the way."""
+
+    backend: BackendKey
+    extra: bytes = b""  # field lines to append
+    host: bytes = b""  # replaces the Host field, where set
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One rule of a host. `shares` are cumulative, in (0, 1]."""
+
+    destinations: tuple[tuple[float, Destination], ...]
+    prefix: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    rewrite: bytes = (
+        b""  # look here instead, where the table knows it (a DomainMapping follows its target's own routes)
+    )
+
+    def matches(self, head: RequestHead) -> bool:
+        if self.prefix and not _under(head.target, self.prefix):
+            return False
+        return all(wanted in values(head.fields, name) for name, wanted in self.headers)
+
+    def choose(self, draw: Draw) -> Destination:
+        if len(self.destinations) == 1:
+            return self.destinations[0][1]
+        point = draw()
+        return next((where for share, where in self.destinations if point < share), self.destinations[-1][1])
+
+
+@dataclass(frozen=True, slots=True)
+class HostRoutes:
+    """All rules of one host. `only` is set where every request goes one way."""
+
+    paths: tuple[Path, ...]
+    visibility: Visibility = Visibility.EXTERNAL_IP
+    redirect: bool = False  # plain HTTP is answered with the https URL
+    only: Destination | None = None
+
+    def choose(self, head: RequestHead, draw: Draw) -> Path | None:
+        return next((path for path in self.paths if path.matches(head)), None)
+
+
+Compiled: TypeAlias = Mapping[bytes, HostRoutes]
+
+
+@dataclass(slots=True)
+class Table:
+    """Every host that is known. Never changed after it was built, but for the spellings it remembers."""
+
+    hosts: Mapping[bytes, HostRoutes]
+    _spellings: dict[bytes, HostRoutes] = field(default_factory=dict)
+
+    def find(self, host: bytes) -> HostRoutes | None:
+        """By a lowered Host value."""
+        return self.hosts.get(host) or self._spellings.get(host) or self._spelled(host)
+
+    def _spelled(self, host: bytes) -> HostRoutes | None:
+        name, port = split_port(host)
+        routes = self.hosts.get(b"%b:%d" % (name, port)) if port else None
+        routes = routes or self.hosts.get(name)
+        if routes is not None and len(self._spellings) < REMEMBERED_SPELLINGS_MAX and valid_host(host):
+            self._spellings[host] = routes
+        return routes
+
+
+class EvenDraw:
+    """A draw that spreads evenly: the golden ratio's multiples (Weyl's sequence), so that after n requests a share is
+    off by about log(n) of them, where independent random numbers are off by about the square root of n."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._at = start
+
+    def __call__(self) -> float:
+        self._at = (self._at + 0.6180339887498949) % 1.0
+        return self._at
+
+
+def route(table: Table, head: RequestHead, draw: Draw) -> Destination | None:
+    """Where this request goes; None where nobody answers to its host and path."""
+    routes = table.find(head.host)
+    if routes is None:
+        return None
+    if routes.only is not None:
+        return routes.only
+    path = routes.choose(head, draw)
+    if path is None:
+        return None
+    if path.rewrite and (target := table.find(path.rewrite)) is not None and target is not routes:
+        inner = target.only or ((found := target.choose(head, draw)) and found.choose(draw))
+        return Destination(inner.backend, inner.extra, path.rewrite) if inner else None
+    return path.choose(draw)
+
+
+def compile_ingress(ingress: Ingress) -> dict[bytes, HostRoutes]:
+    """All hosts of one Ingress; where two of its rules name a host, the public one counts."""
+    compiled: dict[bytes, HostRoutes] = {}
+    redirected = ingress.spec.http_option is HTTPOption.REDIRECTED
+    for rule in ingress.spec.rules:
+        # Those with headers first, then the longest path.
+        ordered = sorted(rule.http.paths, key=lambda path: (not path.headers, -len(path.path or "")))
+        paths = tuple(_compile_path(path) for path in ordered if path.splits)
+        public = rule.visibility is Visibility.EXTERNAL_IP
+        routes = HostRoutes(paths, rule.visibility, redirected and public, _only(paths))
+        for host in rule.hosts:
+            name = host.lower().rstrip(".").encode()
+            if public or name not in compiled:
+                compiled[name] = routes
+    return compiled
+
+
+def _only(paths: tuple[Path, ...]) -> Destination | None:
+    if len(paths) != 1 or len(paths[0].destinations) != 1:
+        return None
+    path = paths[0]
+    return None if path.prefix or path.headers or path.rewrite else path.destinations[0][1]
+
+
+def _compile_path(path: IngressPath) -> Path:
+    rewrite = (path.rewrite_host or "").lower().encode()
+    total = sum(split.percent for split in path.splits) or 100
+    destinations: list[tuple[float, Destination]] = []
+    reached = 0
+    for split in path.splits:
+        if split.percent <= 0 and len(path.splits) > 1:
+            continue
+        reached += split.percent
+        extra = _lines({**(path.append_headers or {}), **(split.append_headers or {})})
+        key = RevisionKey(split.service_namespace, split.service_name)
+        destinations.append((reached / total, Destination(key, extra, rewrite)))
+    prefix = (path.path or "").encode()
+    headers = tuple((name.lower().encode(), match.exact.encode()) for name, match in (path.headers or {}).items())
+    return Path(tuple(destinations), b"" if prefix == b"/" else prefix, headers, rewrite)
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    return b"".join(
+        f"{name}: {value}\r\n".encode() for name, value in headers.items() if name.lower() not in _OWN_HEADERS
+    )
+
+
+def compile_service(namespace: str, name: str, ports: Iterable[int], suffix: str) -> dict[bytes, HostRoutes]:
+    """The cluster-local names of a core Service: every spelling that a Pod's resolver would accept."""
+    compiled: dict[bytes, HostRoutes] = {}
+    for index, port in enumerate(ports):
+        only = Destination(ServiceKey(namespace, name, port))
+        routes = HostRoutes((Path(((1.0, only),)),), Visibility.CLUSTER_LOCAL, only=only)
+        for host in local_names(namespace, name, suffix):
+            compiled[b"%b:%d" % (host, port)] = routes
+            # Without a port in the Host field it is 80, or what the Service has first.
+            if index == 0 or port == 80:
+                compiled[host] = routes
+    return compiled
+
+
+def local_names(namespace: str, name: str, suffix: str) -> tuple[bytes, ...]:
+    short = f"{name}.{namespace}"
+    return tuple(host.encode() for host in (short, f"{short}.svc", f"{short}.svc.{suffix}"))
+
+
+def merge(ingresses: Iterable[Compiled], services: Iterable[Compiled]) -> Table:
+    """Both ordered oldest first."""
+    hosts: dict[bytes, HostRoutes] = {}
+    for compiled in (*ingresses, *services):
+        if hosts:
+            for host, routes in compiled.items():
+                hosts.setdefault(host, routes)
+        else:
+            hosts.update(compiled)
+    return Table(hosts)
+
+
+def split_port(host: bytes) -> tuple[bytes, int]:
+    """Name without port and trailing dot, and the port or 0."""
+    name, colon, port = host.rpartition(b":")
+    if not colon or not port.isdigit() or name[-1:] == b":":
+        return host.rstrip(b"."), 0
+    return name.rstrip(b"."), int(port[:5])
+
+
+def _under(target: bytes, prefix: bytes) -> bool:
+    """Whether a path lies at or below a prefix, by whole segments."""
+    path = target.partition(b"?")[0]
+    return path.startswith(prefix) and (len(path) == len(prefix) or prefix[-1:] == b"/" or path[len(prefix)] == 0x2F)

@@ -1,0 +1,237 @@
+"""Who goes when: a slot on an instance for each request, or a place in its revision's line.
+
+`endpoints` says which instances there are, the gateway brings requests, and each slot that comes free goes to the
+oldest waiter in the same turn. Exact, because every request passes here: with a containerConcurrency of N no instance
+ever has N+1. A slot is never held by a request that has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from activator.balancing import LeastLoaded
+from activator.concurrency import Meter
+from activator.failures import BACK_OFF_S, Failure
+from activator.instances import Endpoint, Instance
+from activator.limits import GatewayLimits, RevisionLimits
+from activator.problem import Problem, no_endpoints, queue_full, start_failed
+from activator.queue import Queue, Total
+from activator.routing import BackendKey
+from core.stats import InstanceKey, RequestStatistic, RevisionKey
+
+SUSPEND_FIRST_S: Final = 0.02
+SUSPEND_MAX_S: Final = 1.0
+"""How long an instance that refuses connections is left alone, doubling; the Pod's own state says the rest."""
+
+Later = Callable[[float, Callable[[], None]], object]
+"""Calls back after so many seconds."""
+Publish = Callable[[RequestStatistic], None]
+
+
+class Waiter(Protocol):
+    """A request, seen from here."""
+
+    held_bytes: int
+
+    def dispatch(self, instance: Instance) -> None:
+        """The slot is yours: give it back with `Backend.release`."""
+
+    def refuse(self, problem: Problem) -> None:
+        """Nobody will take it."""
+
+
+class Backend:
+    """One revision, or one core Service: its instances, its line, its count."""
+
+    __slots__ = (
+        "_throttler", "balancer", "failure", "instances", "key", "limits", "meter", "queue", "starting",
+    )  # fmt: skip
+
+    def __init__(self, key: BackendKey, limits: RevisionLimits, throttler: Throttler) -> None:
+        self.key = key
+        self.limits = limits
+        self.instances: dict[InstanceKey, Instance] = {}
+        self.balancer: LeastLoaded[Instance] = LeastLoaded(limits.concurrency)
+        self.queue: Queue[Waiter] = Queue(throttler.limits.queue, throttler.total)
+        self.meter: Meter | None = None  # None while nothing goes on
+        self.failure: Failure | None = None
+        self.starting = ""  # what is known of instances on their way, for whoever gives up waiting
+        self._throttler = throttler
+
+    def arrive(self, waiter: Waiter, now: float) -> None:
+        """Counts a request in and finds it a slot, a place in the line, or a reason why not."""
+        meter = self.meter
+        if meter is None:
+            meter = self.wake(now)
+        meter.arrive(now)
+        if not self.queue:
+            instance = self.balancer.acquire()
+            if instance is not None:
+                instance.in_flight += 1
+                waiter.dispatch(instance)
+                return
+        self._wait(waiter, meter, now)
+
+    def _wait(self, waiter: Waiter, meter: Meter, now: float) -> None:
+        revision = self.key if isinstance(self.key, RevisionKey) else None
+        if revision is None and not self.instances:
+            waiter.refuse(no_endpoints(str(self.key)))
+            return
+        if revision is not None and not len(self.balancer) and (poke := meter.poke(revision, now)):
+            self._throttler.publish(poke)
+        if self.failure is not None:
+            waiter.refuse(self._failed(self.failure))
+        elif not self.queue.push(waiter):
+            waiter.refuse(queue_full(str(self.key)))
+
+    def depart(self, waiter: Waiter, instance: Instance | None, now: float) -> None:
+        """Counts a request out, of its slot or of the line."""
+        if self.meter is not None:
+            self.meter.leave(now)
+        if instance is not None:
+            self.release(instance, now)
+        else:
+            self.queue.remove(waiter)
+
+    def release(self, instance: Instance, now: float) -> None:
+        """A slot comes free and goes to the oldest waiter."""
+        instance.ended(now)
+        self.balancer.release(instance)
+        if self.queue:
+            self.pump()
+
+    def again(self, waiter: Waiter) -> None:
+        """A request of which nothing has reached its instance goes back to the front of the line."""
+        self.queue.push_front(waiter)
+        self.pump()
+
+    def pump(self) -> None:
+        """Gives out what is free, oldest waiter first."""
+        while self.queue:
+            instance = self.balancer.acquire()
+            if instance is None:
+                return
+            waiter = self.queue.pop()
+            assert waiter is not None
+            instance.in_flight += 1
+            waiter.dispatch(instance)
+
+    def suspend(self, instance: Instance) -> None:
+        """It refused a connection: left alone for a moment."""
+        if instance not in self.balancer:
+            return
+        self.balancer.discard(instance)
+        pause = min(SUSPEND_MAX_S, SUSPEND_FIRST_S * 2**instance.failures)
+        instance.failures += 1
+        self._throttler.later(pause, lambda: self._resume(instance))
+
+    def _resume(self, instance: Instance) -> None:
+        if not instance.retired:
+            self.balancer.add(instance, instance.in_flight)
+            self.pump()
+
+    def set_limits(self, limits: RevisionLimits) -> None:
+        self.limits = limits
+        self.balancer.limit = limits.concurrency
+        self.pump()
+
+    def set_endpoints(self, endpoints: Iterable[Endpoint], now: float) -> None:
+        """These are ready; whatever else there was is given nothing more."""
+        wanted = {endpoint.key: endpoint for endpoint in endpoints}
+        for key, instance in list(self.instances.items()):
+            if key in wanted and wanted[key].address == instance.endpoint.address:
+                instance.endpoint = wanted.pop(key)
+            else:
+                self.retire(key)
+        for key, endpoint in wanted.items():
+            instance = self.instances[key] = Instance(endpoint, now)
+            self.balancer.add(instance)
+        if self.instances:
+            self.failure = None
+            self.wake(now)
+            self.pump()
+
+    def retire(self, key: InstanceKey) -> None:
+        """Nothing more for that one."""
+        if (instance := self.instances.pop(key, None)) is not None:
+            self.balancer.discard(instance)
+            instance.retire()
+            self._throttler.remember_leaving(instance)
+
+    def set_failure(self, failure: Failure | None) -> None:
+        """Why no instance comes; while it stands every waiter is told, and every newcomer."""
+        self.failure = None if self.instances else failure
+        if self.failure is not None:
+            problem = self._failed(self.failure)
+            for waiter in self.queue.clear():
+                waiter.refuse(problem)
+
+    def _failed(self, failure: Failure) -> Problem:
+        return start_failed(str(self.key), failure.reason, failure.message, BACK_OFF_S)
+
+    def wake(self, now: float) -> Meter:
+        """Counted from now on."""
+        if self.meter is None:
+            self.meter = Meter(now)
+            self._throttler.active[self.key] = self
+        return self.meter
+
+
+class Throttler:
+    """All backends, and what they share."""
+
+    def __init__(self, limits: GatewayLimits, publish: Publish, later: Later) -> None:
+        self.limits = limits
+        self.total = Total(limits.total)
+        self.publish = publish
+        self.later = later
+        self.backends: dict[BackendKey, Backend] = {}
+        self.active: dict[BackendKey, Backend] = {}  # those with a meter
+        self._leaving: list[Instance] = []  # retired, with requests under way
+
+    def ensure(self, key: BackendKey, limits: RevisionLimits) -> Backend:
+        """The backend, made or brought up to date."""
+        backend = self.backends.get(key)
+        if backend is None:
+            backend = self.backends[key] = Backend(key, limits, self)
+        elif backend.limits != limits:
+            backend.set_limits(limits)
+        return backend
+
+    def forget(self, key: BackendKey, problem: Problem) -> None:
+        """The revision is gone: so are its waiters. What is under way may end."""
+        backend = self.backends.pop(key, None)
+        if backend is not None:
+            for instance_key in list(backend.instances):
+                backend.retire(instance_key)
+            for waiter in backend.queue.clear():
+                waiter.refuse(problem)
+
+    def report(self, now: float) -> None:
+        """Once a second: a statistic for each revision that has instances or requests; the quiet ones fall asleep."""
+        for key, backend in list(self.active.items()):
+            meter = backend.meter
+            assert meter is not None
+            quiet = meter.quiet and not backend.instances
+            if isinstance(key, RevisionKey):
+                self.publish(meter.report(key, now))
+            if quiet:
+                backend.meter = None
+                del self.active[key]
+
+    def remember_leaving(self, instance: Instance) -> None:
+        self._leaving = [one for one in self._leaving if one.in_flight]
+        if instance.in_flight:
+            self._leaving.append(instance)
+
+    def close_idle(self, unused_since: float) -> None:
+        """Connections to instances that nobody used lately."""
+        for backend in self.active.values():
+            for instance in backend.instances.values():
+                instance.close_idle(unused_since)
+
+    def find(self, key: InstanceKey) -> list[Instance]:
+        """Every record of a Pod: its revision's, core Services', and those on their way out."""
+        found = [b.instances[key] for b in list(self.active.values()) if key in b.instances]
+        return found + [one for one in self._leaving if one.endpoint.key == key]
