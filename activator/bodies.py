@@ -145,12 +145,11 @@ class ChunkedBody:
             if data[at:] == b"\r":
                 return -1
             raise BadBody("A chunk is longer than its size says.")
-        found = at - 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", at)
-        if found < at - 2:
+        end = at + 2 if data.startswith(b"\r\n", at) else data.find(b"\r\n\r\n", at) + 4
+        if end < 4 and end != at + 2:
             if len(data) - at > TRAILER_BYTES_MAX:
                 raise BadBody("The trailers take too many bytes.")
             return -1
-        end = found + 4
         match = _TRAILERS.fullmatch(data, at, end)
         if match is None or end - at > TRAILER_BYTES_MAX:
             raise BadBody("The trailers are not fields.")

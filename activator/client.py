@@ -196,7 +196,6 @@ class ClientConnection(asyncio.Protocol):
         self.answered(keep)
 
     def abort(self) -> None:
-        self.exchange = None
         if (connection := self.transport.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.transport.abort()

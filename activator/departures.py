@@ -2,7 +2,8 @@
 
 A request that waits for an instance is not read any further, so the end of its connection would go unseen behind the
 unread body. epoll's EPOLLRDHUP tells of it without reading; all watched sockets share one epoll of their own, whose
-descriptor the event loop polls. Where there is no epoll, such a client is found gone when its turn comes.
+descriptor the event loop polls. Where there is no epoll, or where the end is still stuck behind more bytes
+than the kernel has taken, such a client is found gone when its turn comes.
 """
 
 from __future__ import annotations

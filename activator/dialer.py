@@ -1,5 +1,4 @@
-"""Opens connections to instances: the one step that takes a task, and only where no idle one is left.
-"""
+"""Opens connections to instances: the one step that takes a task, and only where no idle one is left."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ at the end of their patience.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,13 +41,6 @@ def failure_of(pod: Json) -> Failure | None:
     if status.get("phase") == "Failed":
         return Failure(status.get("reason") or "PodFailed", status.get("message") or "The Pod has failed")
     return None
-
-
-def common_failure(pods: Iterable[Json]) -> Failure | None:
-    """The reason where every Pod that is not on its way out fails; of several the first."""
-    live = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    failures = [failure_of(pod) for pod in live]
-    return failures[0] if failures and all(failures) else None
 
 
 def _waiting(container: Json, waiting: Json) -> Failure:

@@ -30,7 +30,7 @@ class Loads:
     async def drain(self, instance: InstanceKey, grace_s: float) -> bool:
         records = self._throttler.find(instance)
         for backend in list(self._throttler.active.values()):
-            backend.retire(instance)
+            backend.drain(instance)
         if not any(record.in_flight for record in records):
             return True
         async with asyncio.TaskGroup() as group:

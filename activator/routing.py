@@ -182,12 +182,20 @@ def _lines(headers: Mapping[str, str]) -> bytes:
     )
 
 
-def compile_service(namespace: str, name: str, ports: Iterable[int], suffix: str) -> dict[bytes, HostRoutes]:
-    """The cluster-local names of a core Service: every spelling that a Pod's resolver would accept."""
+def compile_service(
+    namespace: str, name: str, ports: Iterable[int], suffix: str, external_name: str = ""
+) -> dict[bytes, HostRoutes]:
+    """The cluster-local names of a core Service: every spelling that a Pod's resolver would accept.
+
+    An ExternalName is an alias: of another host of this table, where there is one, and else of one outside, which is
+    called by its own name.
+    """
     compiled: dict[bytes, HostRoutes] = {}
+    rewrite = external_name.encode()
     for index, port in enumerate(ports):
-        only = Destination(ServiceKey(namespace, name, port))
-        routes = HostRoutes((Path(((1.0, only),)),), Visibility.CLUSTER_LOCAL, only=only)
+        where = Destination(ServiceKey(namespace, name, port), host=rewrite)
+        paths = (Path(((1.0, where),), rewrite=rewrite),)
+        routes = HostRoutes(paths, Visibility.CLUSTER_LOCAL, only=_only(paths))
         for host in local_names(namespace, name, suffix):
             compiled[b"%b:%d" % (host, port)] = routes
             # Without a port in the Host field it is 80, or what the Service has first.

@@ -45,7 +45,7 @@ class Backend:
     """One revision, or one core Service: its instances, its line, its count."""
 
     __slots__ = (
-        "_throttler", "balancer", "failure", "instances", "key", "limits", "meter", "queue", "starting",
+        "_throttler", "balancer", "drained", "failure", "instances", "key", "limits", "meter", "queue", "starting",
     )  # fmt: skip
 
     def __init__(self, key: BackendKey, limits: RevisionLimits, throttler: Throttler) -> None:
@@ -56,6 +56,7 @@ class Backend:
         self.queue: Queue[Waiter] = Queue(throttler.limits.queue, throttler.total)
         self.meter: Meter | None = None  # None while nothing goes on
         self.failure: Failure | None = None
+        self.drained: set[InstanceKey] = set()  # given nothing more, however ready their Pods say they are
         self.starting = ""  # what is known of instances on their way, for whoever gives up waiting
         self._throttler = throttler
 
@@ -138,7 +139,9 @@ class Backend:
 
     def set_endpoints(self, endpoints: Iterable[Endpoint], now: float) -> None:
         """These are ready; whatever else there was is given nothing more."""
-        wanted = {endpoint.key: endpoint for endpoint in endpoints}
+        ready = {endpoint.key: endpoint for endpoint in endpoints}
+        self.drained &= ready.keys()  # one that was not ready in between (frozen, say) may come back
+        wanted = {key: endpoint for key, endpoint in ready.items() if key not in self.drained}
         for key, instance in list(self.instances.items()):
             if key in wanted and wanted[key].address == instance.endpoint.address:
                 instance.endpoint = wanted.pop(key)
@@ -152,6 +155,12 @@ class Backend:
             self.wake(now)
             self.pump()
 
+    def drain(self, key: InstanceKey) -> None:
+        """Nothing more for that one, as long as its Pod is ready."""
+        if key in self.instances:
+            self.drained.add(key)
+            self.retire(key)
+
     def retire(self, key: InstanceKey) -> None:
         """Nothing more for that one."""
         if (instance := self.instances.pop(key, None)) is not None:
@@ -163,9 +172,13 @@ class Backend:
         """Why no instance comes; while it stands every waiter is told, and every newcomer."""
         self.failure = None if self.instances else failure
         if self.failure is not None:
-            problem = self._failed(self.failure)
-            for waiter in self.queue.clear():
-                waiter.refuse(problem)
+            self.refuse_all(self.failure)
+
+    def refuse_all(self, failure: Failure) -> None:
+        """Everyone in the line; whoever comes next may try again."""
+        problem = self._failed(failure)
+        for waiter in self.queue.clear():
+            waiter.refuse(problem)
 
     def _failed(self, failure: Failure) -> Problem:
         return start_failed(str(self.key), failure.reason, failure.message, BACK_OFF_S)

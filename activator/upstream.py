@@ -60,6 +60,7 @@ class Upstream(asyncio.Protocol):
         self._answered = False  # any byte of this response
         self._body: Body | None = None  # None until the head is known
         self._partial = b""
+        self._keep_alive = False
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -122,15 +123,13 @@ class Upstream(asyncio.Protocol):
             reader.interim(head)
             if not data:
                 return
-        self.reusable = head.keep_alive
         length = 0 if has_no_body(reader.method, head.status) else head.length
         if length is not None and length == len(data) - end:
-            self._body = None
+            self.reusable = head.keep_alive
             reader.respond(head, data[end:], True)
             return
+        self._keep_alive = head.keep_alive
         self._body = LengthBody(length) if length is not None else ChunkedBody() if head.chunked else EndlessBody()
-        if length is None and not head.chunked:
-            self.reusable = False
         self._read_first(reader, self._body, head, data[end:])
 
     def _read_first(self, reader: Reader, body: Body, head: ResponseHead, data: bytes) -> None:
@@ -139,8 +138,8 @@ class Upstream(asyncio.Protocol):
         except BadBody as error:
             self._break(str(error))
             return
-        if body.rest:
-            self.reusable = False
+        if body.done:
+            self.reusable = self._keep_alive and not body.rest
         if body.done and body.trailers:
             reader.respond(head, content, False)
             reader.content(b"", True, body.trailers)
@@ -153,8 +152,8 @@ class Upstream(asyncio.Protocol):
         except BadBody as error:
             self._break(str(error))
             return
-        if body.rest:
-            self.reusable = False
+        if body.done:
+            self.reusable = self._keep_alive and not body.rest
         if content or body.done:
             reader.content(content, body.done, body.trailers)
 

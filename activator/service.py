@@ -1,0 +1,134 @@
+"""The data path as one service: built by the roof, run in its task group, asked for listeners, drained at the end.
+
+activator = Activator(store, clock, bus)
+await start_service(group, activator.run, "activator")
+port = await activator.listen("127.0.0.1", 8080)
+…
+await activator.drain(30.0)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from activator.dialer import TaskDialer
+from activator.endpoints import Endpoints
+from activator.exchange import Shared
+from activator.forwarding import Traces
+from activator.gateway import Gateway
+from activator.limits import GatewayLimits
+from activator.loads import Loads
+from activator.routing import Draw, EvenDraw
+from activator.throttler import Throttler
+from activator.wheel import TICK_S
+from core.clock import Clock
+from core.stats import StatisticBus
+from core.store.base import Store
+from core.tasks import Started, start_service
+
+REPORT_S: Final = 1.0
+"""As Knative's activator reports."""
+SWEEP_S: Final = 5.0
+COUNTED: Final = (
+    "requests", "queued", "cold", "refused", "left", "redispatched", "timeouts", "aborted", "malformed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ActivatorSettings:
+    """What the roof may set."""
+
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
+    cluster_domain: str = "cluster.local"
+    draw: Draw = field(default_factory=EvenDraw)  # how split traffic is dealt out
+
+
+class Activator:
+    """Gateway, throttler and what feeds them. `loads` is for whoever stops instances."""
+
+    def __init__(
+        self, store: Store, clock: Clock, bus: StatisticBus, settings: ActivatorSettings | None = None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings or ActivatorSettings()
+        self._gateway: Gateway | None = None
+        self._throttler = Throttler(self._settings.limits, bus.publish, later)
+        self.loads = Loads(self._throttler, clock)
+
+    async def run(self, started: Started) -> None:
+        """Started once routes and instances are known; then `listen` may be called. Cut short, it cuts short."""
+        async with asyncio.TaskGroup() as group:
+            gateway = self._gateway = self._make_gateway(group)
+            domain = self._settings.cluster_domain
+            endpoints = Endpoints(self._store, self._clock, gateway, self._throttler, domain)
+            try:
+                await start_service(group, endpoints.run, "activator:endpoints")
+                group.create_task(self._run_deadlines(gateway), name="activator:deadlines")
+                group.create_task(self._run_reports(), name="activator:reports")
+                started()
+                await asyncio.Event().wait()
+            finally:
+                await gateway.close()
+
+    async def listen(self, host: str, port: int, *, public: bool = False) -> int:
+        """The actual port. `public`: cluster-local hosts are not served there. OSError where the port is taken."""
+        return await self._running.listen(host, port, public=public)
+
+    async def drain(self, deadline_s: float) -> bool:
+        """Accepts nothing more and waits for what is under way; False where some was still left at the deadline."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._running.drain()
+        except TimeoutError:
+            return False
+        return True
+
+    def snapshot(self) -> dict[str, float]:
+        """Counters and gauges by metric name, for `/metrics`."""
+        counters = self._running.shared.counters
+        total = self._throttler.total
+        numbers = {f"gateway_{name}_total": getattr(counters, name) for name in COUNTED}
+        numbers |= {f"gateway_responses_{hundred}xx_total": counters.statuses[hundred] for hundred in range(1, 6)}
+        return numbers | {
+            "gateway_connections": self._running.connections,
+            "activator_queued": total.count,
+            "activator_queued_bytes": total.held_bytes,
+            "activator_revisions_active": len(self._throttler.active),
+        }
+
+    @property
+    def _running(self) -> Gateway:
+        if self._gateway is None:
+            raise RuntimeError("the activator has not been started")
+        return self._gateway
+
+    def _make_gateway(self, group: asyncio.TaskGroup) -> Gateway:
+        dialer = TaskDialer(group, self._settings.limits.dial_timeout_s)
+        shared = Shared(self._clock, Traces(int.from_bytes(os.urandom(8))), dialer)
+        return Gateway(shared, self._throttler, self._settings.limits, self._settings.draw)
+
+    async def _run_deadlines(self, gateway: Gateway) -> None:
+        swept_at = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(TICK_S)
+            now = self._clock.monotonic()
+            gateway.expire(now)
+            if now - swept_at > SWEEP_S:
+                swept_at = now
+                self._throttler.close_idle(now - self._settings.limits.upstream_idle_s)
+
+    async def _run_reports(self) -> None:
+        due = self._clock.monotonic()
+        while True:
+            due += REPORT_S
+            await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
+            self._throttler.report(self._clock.monotonic())
+
+
+def later(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)
