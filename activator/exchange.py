@@ -250,16 +250,13 @@ class Exchange:
         upstream = self._upstream
         assert upstream is not None
         if not self._request.upgrade or not head.upgrade:
-            self.broken("it switched protocols without being asked to.")
+            self.refuse(bad_gateway("it switched protocols without being asked to."))
             return
         self._begun = True
         self._shared.counters.statuses[1] += 1
         lines = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade
         self._client.write(response_head(head, Framing.NONE, lines) + data)
         self._client.switch(Tunnel(self, self._client, upstream, self._shared.clock))
-
-    def broken(self, detail: str) -> None:
-        self.refuse(bad_gateway(detail))
 
     def lost(self, answered: bool) -> None:
         upstream = self._upstream
@@ -268,7 +265,7 @@ class Exchange:
             self._attempts += 1
             self._send_again()
         else:
-            self.broken("it closed the connection.")
+            self.refuse(bad_gateway("it closed the connection."))
 
     def upstream_writable(self, writable: bool) -> None:
         """Backpressure from the instance."""

@@ -13,6 +13,7 @@ from activator.bodies import BadBody, Body, ChunkedBody, EndlessBody, LengthBody
 from activator.forwarding import has_no_body
 from activator.heads import HEAD_BYTES_MAX, Malformed, ResponseHead, parse_response
 from activator.instances import Instance
+from activator.problem import Problem, bad_gateway
 
 WRITE_BUFFER_BYTES: Final = 256 * 1024
 """Above this the other side is not read until it has drained."""
@@ -36,7 +37,7 @@ class Reader(Protocol):
     def switched(self, head: ResponseHead, data: bytes) -> None:
         """101: from now on bytes are bytes; the transport gets another protocol."""
 
-    def broken(self, detail: str) -> None:
+    def refuse(self, problem: Problem) -> None:
         """The instance broke the protocol; the connection is closed."""
 
     def lost(self, answered: bool) -> None:
@@ -161,7 +162,7 @@ class Upstream(asyncio.Protocol):
         reader = self.reader
         self.close()
         if reader is not None:
-            reader.broken(detail)
+            reader.refuse(bad_gateway(detail))
 
     def eof_received(self) -> bool:
         self._ended = True

@@ -1,4 +1,4 @@
-"""One request and its response: activator/exchange.py, upstream.py, dialer.py, payload and answers put together."""
+"""One request and its response: activator/exchange.py, activator/upstream.py and activator/dialer.py."""
 
 from __future__ import annotations
 

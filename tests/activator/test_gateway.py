@@ -1,4 +1,4 @@
-"""The gateway from outside, over raw sockets: activator/gateway.py, client.py, farewell.py."""
+"""The gateway from outside, over raw sockets: activator/gateway.py, activator/client.py, activator/farewell.py."""
 
 from __future__ import annotations
 

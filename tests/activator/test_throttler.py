@@ -1,4 +1,4 @@
-"""Who goes when, and what it takes: activator/throttler.py, instances.py, loads.py and departures.py together."""
+"""Who goes when, and what it takes: activator/throttler.py, activator/loads.py, activator/departures.py."""
 
 from __future__ import annotations
 
