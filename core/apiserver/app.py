@@ -94,7 +94,7 @@ class Edge:
         if path == "/openapi/v3":
             return await self._schemas.index()
         if path == "/openapi/v2":
-            return self._schemas.version_2(accept)
+            return await self._schemas.version_2(accept)
         if path.startswith("/openapi/v3/"):
             return await self._schemas.document(path.removeprefix("/openapi/v3/"), query.get("hash", ""))
         form = choose(accept, DISCOVERY_VIEWS)

@@ -31,8 +31,8 @@ def read_protobuf(body: bytes) -> Json:
     if not body.startswith(MAGIC):
         raise BadRequest("the protobuf body does not begin with the bytes `k8s` and 0")
     try:
-        envelope = dict(_fields(body[len(MAGIC) :]))
-        type_meta = dict(_fields(_bytes(envelope.get(1, b""))))
+        envelope = dict(wire_fields(body[len(MAGIC) :]))
+        type_meta = dict(wire_fields(_bytes(envelope.get(1, b""))))
         api_version, kind = _text(type_meta.get(1, b"")), _text(type_meta.get(2, b""))
         message = _table()["kinds"].get("DeleteOptions" if kind == "DeleteOptions" else f"{api_version}/{kind}")
         if message is None:
@@ -52,7 +52,7 @@ def _message(name: str, data: bytes, depth: int) -> Json:
         raise ValueError("too many messages within messages")
     known = _table()["messages"][name]
     obj: Json = {}
-    for number, raw in _fields(data):
+    for number, raw in wire_fields(data):
         declared = known.get(str(number))
         if declared is None:
             continue  # from a newer client
@@ -60,7 +60,7 @@ def _message(name: str, data: bytes, depth: int) -> Json:
         if kind.startswith("[]"):
             obj.setdefault(key, []).append(_value(kind[2:], raw, depth))
         elif kind.startswith("map:"):
-            pair = dict(_fields(_bytes(raw)))
+            pair = dict(wire_fields(_bytes(raw)))
             obj.setdefault(key, {})[_text(pair.get(1, b""))] = _value(kind[4:], pair.get(2, b""), depth)
         else:
             value = _value(kind, raw, depth)
@@ -82,14 +82,14 @@ def _value(kind: str, raw: int | bytes, depth: int) -> Any:
         case "bytes":
             return base64.b64encode(_bytes(raw)).decode()
         case "Quantity":
-            return _text(dict(_fields(_bytes(raw))).get(1, b""))
+            return _text(dict(wire_fields(_bytes(raw))).get(1, b""))
         case "Time" | "MicroTime":
-            return _time(dict(_fields(_bytes(raw))), kind == "MicroTime")
+            return _time(dict(wire_fields(_bytes(raw))), kind == "MicroTime")
         case "IntOrString":
-            parts = dict(_fields(_bytes(raw)))
+            parts = dict(wire_fields(_bytes(raw)))
             return _text(parts.get(3, b"")) if _int(parts.get(1, 0)) else _int(parts.get(2, 0))
         case "FieldsV1" | "RawExtension":
-            inner = _bytes(dict(_fields(_bytes(raw))).get(1, b""))
+            inner = _bytes(dict(wire_fields(_bytes(raw))).get(1, b""))
             return orjson.loads(inner) if inner else None
         case _:
             return _message(kind, _bytes(raw), depth + 1)
@@ -103,7 +103,7 @@ def _time(parts: dict[int, int | bytes], micro: bool) -> str | None:
     return at.strftime("%Y-%m-%dT%H:%M:%S") + (f".{nanos // 1000:06d}Z" if micro else "Z")
 
 
-def _fields(data: bytes) -> Iterator[Field]:
+def wire_fields(data: bytes) -> Iterator[Field]:
     """Field numbers with their raw values, in the order of the wire."""
     at, end = 0, len(data)
     while at < end:

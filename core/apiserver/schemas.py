@@ -1,7 +1,7 @@
 """The OpenAPI documents as they are served: made once, in a thread, when somebody first asks.
 
-`/openapi/v3` is the index, `/openapi/v3/apis/G/V` one document. `/openapi/v2` exists for kubectl up to 1.26, which will
-not apply anything without it: it gets a document without definitions, and then leaves validation to the server.
+`/openapi/v3` is the index, `/openapi/v3/apis/G/V` one document. `/openapi/v2` exists for kubectl up to 1.26, which asks
+for it as protobuf and will not apply anything without it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import orjson
 
 from core.apiserver.backend import Answer
 from core.apiserver.openapi import content_hash, make_documents, make_index
+from core.apiserver.openapi_v2 import make_document_v2
 from core.errors import NotFound
 from core.resources.meta import Kind
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2"
-# gnostic's openapi.v2.Document with its field 1, `swagger`, and nothing else.
-V2_EMPTY_PROTOBUF = b"\x0a\x032.0"
 IMMUTABLE = "public, immutable, max-age=31536000"
 
 
@@ -46,9 +45,10 @@ class Schemas:
             headers["cache-control"] = IMMUTABLE
         return Answer(text, headers=headers)
 
-    def version_2(self, accept: str) -> Answer:
+    async def version_2(self, accept: str) -> Answer:
         if V2_PROTOBUF in accept:
-            return Answer(V2_EMPTY_PROTOBUF, content_type=f"{V2_PROTOBUF}.v1.0+protobuf")
+            text = await asyncio.to_thread(make_document_v2, await self._made())
+            return Answer(text, content_type=f"{V2_PROTOBUF}.v1.0+protobuf")
         info = {"title": "Pilotlight", "version": self._version}
         return Answer(orjson.dumps({"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}))
 

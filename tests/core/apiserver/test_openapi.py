@@ -1,4 +1,4 @@
-"""core.apiserver.openapi and core.apiserver.schemas."""
+"""core.apiserver.openapi, core.apiserver.openapi_v2 and core.apiserver.schemas."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.apiserver.openapi import make_document, make_documents, schema_name
+from core.apiserver.protobuf import wire_fields
 from core.resources.kinds import KINDS
 from core.resources.workloads import DEPLOYMENT
 from tests.support.api import Api
@@ -68,7 +69,13 @@ async def test_the_index_leads_to_documents_that_may_be_kept(api: Api) -> None:
 
 
 @pytest.mark.anyio
-async def test_old_kubectl_gets_a_document_without_definitions(api: Api) -> None:
+async def test_old_kubectl_gets_protobuf(api: Api) -> None:
     proto = await api.get("/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
-    assert (proto.code, proto.body) == (200, b"\x0a\x032.0")
+    assert proto.code == 200
+    parts = [(number, value) for number, value in wire_fields(proto.body) if isinstance(value, bytes)]
+    assert [number for number, _ in parts] == [1, 2, 8, 9]
+    assert parts[0] == (1, b"2.0")
+    names = [dict(wire_fields(raw))[1] for _, raw in wire_fields(parts[3][1]) if isinstance(raw, bytes)]
+    assert b"dev.knative.serving.v1.Service" in names
+    assert b"#/components" not in proto.body
     assert (await api.get("/openapi/v2")).json["swagger"] == "2.0"
