@@ -18,3 +18,6 @@ IDLE_PAUSE = "pause"
 
 PAUSED = PREFIX + "paused"
 """On a Pod, by the deployment controller: `true` while it is to be kept frozen."""
+
+INITIALIZED = PREFIX + "initialized"
+"""In a Revision's status, by its controller: `true` once its initial scale was reached; from then on it may sleep."""

@@ -97,6 +97,11 @@ def default_revision_spec(spec: Json, parent: Json, context: AdmissionContext) -
 
 
 def _default_template(obj: Json, template: Json, context: AdmissionContext) -> None:
+    # `enableServiceLinks` is filled in on creation only; whoever leaves it out of an update means no change of it.
+    old = ((context.old or {}).get("spec") or {}).get("template") or {}
+    links = (old.get("spec") or {}).get("enableServiceLinks")
+    if links is not None:
+        template.setdefault("spec", {}).setdefault("enableServiceLinks", links)
     default_revision_spec(template.setdefault("spec", {}), obj["metadata"], context)
 
 

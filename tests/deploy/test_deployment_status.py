@@ -42,8 +42,11 @@ def test_a_rollout_that_succeeds() -> None:
         "Progressing": ("True", "NewReplicaSetAvailable"),
     }
     assert {name: done[name] for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")} == {
-        "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2,
-    }  # fmt: skip
+        "replicas": 2,
+        "updatedReplicas": 2,
+        "readyReplicas": 2,
+        "availableReplicas": 2,
+    }
     assert step(done, 2, Counts(2, 2, 2, 2), 99) == done, "nothing changed, nothing to write"
     assert until_deadline_s(deployment(2, done), done, T0) is None
 

@@ -52,7 +52,7 @@ CASES = [
     ("recreate: all old go", Wanted(2, NEW, recreate=True), "a+o b+o", InstancePlan(stop=("b", "a"))),
     ("recreate: then all new come", Wanted(2, NEW, recreate=True), "", InstancePlan(start=2)),
     ("a frozen one of an old template", Wanted(1, NEW, keep_paused=True), "a+po b+", InstancePlan(stop=("a",))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("wanted", "text", "plan"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])

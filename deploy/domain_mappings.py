@@ -1,0 +1,134 @@
+"""A DomainMapping's Ingress, its claim and its status (knative.dev/serving/pkg/reconciler/domainmapping).
+
+The Ingress rewrites the host to the target's inside name, and the gateway goes on from there as if that had been asked
+for. A domain belongs to the oldest mapping of its name, whatever its namespace. Called by the controller. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from core.resources import serving_labels as labels
+from core.resources.child_names import child_name
+from core.resources.conditions import Conditions, ConditionSet
+from core.resources.core_services import CORE_SERVICE
+from core.resources.meta import Json, owner_reference
+from core.resources.networking import INGRESS, Visibility
+from core.resources.serving import DOMAIN_MAPPING
+from core.settings.domain import CLUSTER_DOMAIN
+from core.settings.network import NetworkSettings
+from deploy.routes import LAST_APPLIED, http_option
+
+CONDITIONS = ConditionSet(("ReferenceResolved", "IngressReady", "DomainClaimed", "CertificateProvisioned"))
+REFERENCE_RESOLVED, INGRESS_READY, DOMAIN_CLAIMED, CERTIFICATE_PROVISIONED = CONDITIONS.dependents
+ORIGINAL_HOST_HEADER = "K-Original-Host"
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why the reference leads nowhere."""
+
+    message: str
+
+
+def begin(mapping: Json, now: str) -> Conditions:
+    status = mapping.get("status") or {}
+    conditions = CONDITIONS.manage(status, now)
+    if status.get("observedGeneration") != mapping["metadata"].get("generation"):
+        conditions.mark_unknown(INGRESS_READY, "IngressNotConfigured", "Ingress has not yet been reconciled.")
+    return conditions
+
+
+def owns_domain(mapping: Json, same_name: Sequence[Json]) -> bool:
+    """Whether it is the oldest of all mappings of that name."""
+    first = min((*same_name, mapping), key=lambda m: (m["metadata"].get("creationTimestamp", ""), m["metadata"]["uid"]))
+    return bool(first["metadata"]["uid"] == mapping["metadata"]["uid"])
+
+
+def mark_claim(conditions: Conditions, is_owner: bool) -> None:
+    if is_owner:
+        conditions.mark_true(DOMAIN_CLAIMED)
+    else:
+        message = "The domain name is already in use by another DomainMapping"
+        conditions.mark_false(DOMAIN_CLAIMED, "DomainAlreadyClaimed", message)
+
+
+def mark_tls(conditions: Conditions, mapping: Json) -> None:
+    if mapping["spec"].get("tls"):
+        message = "TLS certificate was provided externally"
+        conditions.mark_true(CERTIFICATE_PROVISIONED, "CertificateExternallyProvided", message)
+    else:
+        conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", "external-domain-tls is not enabled")
+
+
+def target_host(mapping: Json, target: Json | None) -> str | Unresolved:
+    """The inside host of what the mapping refers to; `target` is that object, None where there is none."""
+    reference = mapping["spec"]["ref"]
+    name, namespace = reference.get("name", ""), mapping["metadata"]["namespace"]
+    if target is None:
+        return Unresolved(f'failed to get object {namespace}/{name}: {reference.get("kind", "")} "{name}" not found')
+    if target["apiVersion"] == CORE_SERVICE.api_version and target["kind"] == CORE_SERVICE.kind:
+        return f"{name}.{namespace}.{CLUSTER_DOMAIN}"
+    url = ((target.get("status") or {}).get("address") or {}).get("url", "")
+    if not url:
+        return Unresolved(f'address not set for {reference.get("kind", "")} "{name}"')
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.path.rstrip("/"):
+        return Unresolved(f'resolved URI "{url}" contains a path')
+    inside = host.removesuffix(f".{CLUSTER_DOMAIN}").split(".")
+    if not host.endswith(f".{CLUSTER_DOMAIN}") or len(inside) != 2:
+        return Unresolved(f'resolved URI "{url}" must be of the form {{name}}.{{namespace}}.{CLUSTER_DOMAIN}')
+    if inside[1] != namespace:
+        return Unresolved(f'resolved URI "{url}" must be in same namespace as DomainMapping')
+    return host
+
+
+def ingress_name(mapping: Json) -> str:
+    """The domain, within 63 characters."""
+    return child_name(mapping["metadata"]["name"], "")
+
+
+def make_ingress(mapping: Json, host: str, network: NetworkSettings) -> Json:
+    """`host`: the target's inside name."""
+    metadata = mapping["metadata"]
+    name, namespace = metadata["name"], metadata["namespace"]
+    split = {
+        "serviceNamespace": namespace,
+        "serviceName": host.partition(".")[0],
+        "servicePort": 80,
+        "percent": 100,
+        "appendHeaders": {ORIGINAL_HOST_HEADER: name},
+    }
+    rule = {
+        "hosts": [name],
+        "visibility": str(Visibility.EXTERNAL_IP),
+        "http": {"paths": [{"rewriteHost": host, "splits": [split]}]},
+    }
+    own = {
+        labels.DOMAIN_MAPPING_UID_LABEL: metadata["uid"],
+        labels.DOMAIN_MAPPING_NAMESPACE_LABEL: namespace,
+    }
+    return {
+        "apiVersion": INGRESS.api_version,
+        "kind": INGRESS.kind,
+        "metadata": {
+            "name": ingress_name(mapping),
+            "namespace": namespace,
+            "labels": {**(metadata.get("labels") or {}), **own},
+            "annotations": {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED},
+            "ownerReferences": [owner_reference(DOMAIN_MAPPING, mapping).to_json()],
+        },
+        "spec": {"rules": [rule], "httpOption": http_option(mapping, network)},
+    }
+
+
+def make_status(mapping: Json, conditions: Conditions, url: str) -> Json:
+    return {
+        "conditions": conditions.to_json(),
+        "observedGeneration": mapping["metadata"].get("generation"),
+        "url": url,
+        "address": {"url": url},
+    }
