@@ -1,8 +1,8 @@
 """When a probe is tried, and what its answers add up to. Pure: `deploy/probes` asks here and does the trying.
 
 The thresholds are the kubelet's (pkg/kubelet/prober/worker.go). Knative's aggressive readiness probe (`periodSeconds`
-0) tries until the first success at a pace that follows the time waited, so that a server that is fast is not made to
-look slow; after that it keeps watch at Kubernetes' ordinary period.
+0) tries until it succeeds at a pace that follows the time waited, so that a server that is fast is not made to look
+slow; after that it keeps watch at Kubernetes' ordinary period.
 """
 
 from __future__ import annotations
@@ -150,35 +150,17 @@ def next_state(plan: ProbePlan, state: ProbeState, success: bool) -> ProbeState:
 
 def next_try_s(plan: ProbePlan, state: ProbeState, waited_s: float) -> float:
     """How long to wait before the next try; `waited_s` since the first."""
-    if plan.aggressive and state.healthy is None:
+    if plan.aggressive and not state.healthy:
         return min(max(waited_s / AGGRESSIVE_SHARE, AGGRESSIVE_SHORTEST_S), AGGRESSIVE_LONGEST_S)
     return plan.period_s
 
 
 def try_timeout_s(plan: ProbePlan, state: ProbeState) -> float:
     """How long one try may take."""
-    return AGGRESSIVE_TIMEOUT_S if plan.aggressive and state.healthy is None else plan.timeout_s
+    return AGGRESSIVE_TIMEOUT_S if plan.aggressive and not state.healthy else plan.timeout_s
 
 
-def _check(probe: Probe, container: Container, where: Where) -> Check | None:
-    if probe.exec is not None and probe.exec.command:
-        return ExecCheck(tuple(probe.exec.command))
-    if (action := probe.http_get) is not None:
-        port = _port(action.port, container, where)
-        headers = {header.name: header.value for header in action.http_headers or ()}
-        tls = (action.scheme or "HTTP").upper() == "HTTPS"
-        path = "/" + (action.path or "/").removeprefix("/")
-        return None if port is None else HttpCheck(action.host or where.host, port, path, tls, headers)
-    if (action_tcp := probe.tcp_socket) is not None:
-        port = _port(action_tcp.port, container, where)
-        return None if port is None else TcpCheck(action_tcp.host or where.host, port)
-    if probe.grpc is not None:
-        port = _port(probe.grpc.port, container, where)
-        return None if port is None else GrpcCheck(where.host, port, probe.grpc.service or "")
-    return None
-
-
-def _port(wanted: IntOrString | None, container: Container, where: Where) -> int | None:
+def resolve_port(wanted: IntOrString | None, container: Container, where: Where) -> int | None:
     """The number behind what the document says; the declared serving port stands for the one that was given."""
     if isinstance(wanted, str) and wanted.isdigit():
         wanted = int(wanted)
@@ -188,3 +170,21 @@ def _port(wanted: IntOrString | None, container: Container, where: Where) -> int
     if not wanted or wanted == where.declared_port:
         return where.port
     return wanted
+
+
+def _check(probe: Probe, container: Container, where: Where) -> Check | None:
+    if probe.exec is not None and probe.exec.command:
+        return ExecCheck(tuple(probe.exec.command))
+    if (action := probe.http_get) is not None:
+        port = resolve_port(action.port, container, where)
+        headers = {header.name: header.value for header in action.http_headers or ()}
+        tls = (action.scheme or "HTTP").upper() == "HTTPS"
+        path = "/" + (action.path or "/").removeprefix("/")
+        return None if port is None else HttpCheck(action.host or where.host, port, path, tls, headers)
+    if (action_tcp := probe.tcp_socket) is not None:
+        port = resolve_port(action_tcp.port, container, where)
+        return None if port is None else TcpCheck(action_tcp.host or where.host, port)
+    if probe.grpc is not None:
+        port = resolve_port(probe.grpc.port, container, where)
+        return None if port is None else GrpcCheck(where.host, port, probe.grpc.service or "")
+    return None

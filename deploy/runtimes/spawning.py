@@ -182,18 +182,21 @@ class SpawnerLink:
         except SpawnFailed:
             del self._processes[command.id]
             raise
+        except asyncio.CancelledError:
+            self._tell("stop", id=command.id, grace=0.0, signal=signal.SIGKILL)  # nobody else will know of it
+            raise
         process.pid = int(reply["pid"])
 
     async def request(self, op: str, extra_s: float = 0.0, **fields: Any) -> dict[str, Any]:
         """SpawnFailed, also where the spawner has died."""
         if self._writer is None:
             raise SpawnFailed("the process that runs instances is being started")
-        seq = next(self._seqs)
-        reply = self._replies[seq] = asyncio.get_running_loop().create_future()
-        self._writer.write(json.dumps({"op": op, "seq": seq, **fields}).encode() + b"\n")
+        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        seq = self._tell(op, **fields)
+        self._replies[seq] = reply
         try:
             async with asyncio.timeout(REPLY_S_MAX + extra_s):
-                answer: dict[str, Any] = await reply
+                answer = await reply
         except TimeoutError:
             raise SpawnFailed(f"no answer to {op} from the process that runs instances") from None
         finally:
@@ -201,6 +204,12 @@ class SpawnerLink:
         if "error" in answer:
             raise SpawnFailed(answer["error"], bool(answer.get("missing")), str(answer.get("at", "")))
         return answer
+
+    def _tell(self, op: str, **fields: Any) -> int:
+        seq = next(self._seqs)
+        if self._writer is not None:
+            self._writer.write(json.dumps({"op": op, "seq": seq, **fields}).encode() + b"\n")
+        return seq
 
     async def _run_once(self, started: Started) -> None:
         ours, theirs = socket.socketpair()

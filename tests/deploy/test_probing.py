@@ -132,7 +132,11 @@ def test_the_aggressive_pace_follows_the_wait_and_ends_with_the_first_success() 
     assert waits[0] <= 0.001, "a server that is up at once is seen within a millisecond"
     assert waits[-1] == AGGRESSIVE_LONGEST_S
     assert try_timeout_s(plan, ProbeState()) == 0.1
-    ready = next_state(plan, ProbeState(), True)
+    failing = ProbeState()
+    for _ in range(20):
+        failing = next_state(plan, failing, False)
+    assert next_try_s(plan, failing, 100) == AGGRESSIVE_LONGEST_S, "however often it failed"
+    ready = next_state(plan, failing, True)
     assert next_try_s(plan, ready, 1) == 10
     assert try_timeout_s(plan, ready) == 1
 

@@ -21,6 +21,7 @@ from deploy.runtimes.ports import Ports
 
 Program = Callable[["FakeProcess"], Awaitable[int]]
 """What a container does; its exit code. `process.terminated` is set by SIGTERM; SIGKILL cancels it."""
+OnExecute = Callable[[tuple[str, ...]], tuple[int, str]]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -126,7 +127,7 @@ class FakeContainer:
         self.image_id = f"fake@sha256:{number:064d}"
         self.process = process
         self.executed: list[tuple[str, ...]] = []
-        self.on_execute: Callable[[tuple[str, ...]], tuple[int, str]] = lambda command: (0, "")
+        self.on_execute: OnExecute = lambda command: (0, "")
         self._log = log
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._run(program))
@@ -199,6 +200,7 @@ class FakeSandbox:
         log = LogFile(self.plan.log_dir / f"{container.name}.log")
         process = FakeProcess(container, self._port, self._runtime.clock, log)
         started = FakeContainer(next(self._runtime.numbers), process, program, log)
+        started.on_execute = self._runtime.on_execute
         self.containers[container.name] = started
         self._all.append(started)
         return started
@@ -231,6 +233,7 @@ class FakeRuntime:
         self.clock: Clock = clock or SystemClock()
         self.programs: dict[str, Program] = {**PROGRAMS, **(programs or {})}
         self.start_delay_s = 0.0
+        self.on_execute: OnExecute = lambda command: (0, "")  # of containers that start from now on
         self.unavailable: str | None = None
         self.ports = Ports(range(20000 + os.getpid() % 100 * 100, 32768))
         self.numbers = itertools.count(1)

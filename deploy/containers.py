@@ -1,0 +1,328 @@
+"""One container of a Pod, across its restarts: start, probe, wait for its end, back off, again.
+
+`deploy/pods` makes one loop per container and reads `seen`. A loop knows its Pod through `Ties` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.clock import Clock
+from core.resources.containers import Container as Document
+from core.resources.containers import LifecycleHandler
+from deploy.backoff import Backoff, Failure, Failures
+from deploy.hooks import run_hook
+from deploy.podstatus import (
+    CREATING,
+    INITIALIZING,
+    ContainerSeen,
+    Running,
+    Terminated,
+    Waiting,
+    ending_reason,
+)
+from deploy.probes import Answer, run_probe
+from deploy.probing import ProbeKind, ProbePlan, ProbeState, Where, make_probes
+from deploy.reports import EventType
+from deploy.runtimes.base import Container, ContainerPlan, Exit, Sandbox, StartError
+
+PULL_REASONS = frozenset({"ErrImagePull", "ErrImageNeverPull", "RegistryUnavailable"})
+COMPLAIN_AFTER_S = 1.0  # an aggressive probe fails a few times by design; only after this is it worth a word
+COMPLAIN_EVERY_S = 10.0
+KILL_GRACE_S_MIN = 2.0  # kubelet's minimumGracePeriodInSeconds
+MESSAGE_CHARS_MAX = 4096  # what a status may carry of a container's last words
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What a container has of its Pod. `changed(urgent)`: its status is to be written, at once or soon."""
+
+    name: str  # `main in pod web_default(uid)` is made from these three
+    namespace: str
+    uid: str
+    owner: Hashable  # whose failures are remembered together: the revision, or this Pod
+    restart_policy: str
+    grace_s: float
+    where: Where
+    log_dir: Path
+    failures: Failures
+    clock: Clock
+    changed: Callable[[bool], None]
+    event: Callable[[EventType, str, str], None]
+
+
+class ContainerLoop:
+    """`run` ends when the container will not be started again; `stop` ends it for good."""
+
+    def __init__(self, plan: ContainerPlan, document: Document, ties: Ties, restarts: int, is_first: bool) -> None:
+        sidecar = plan.init and document.restart_policy == "Always"
+        self.plan, self._document, self._ties = plan, document, ties
+        self._policy = "Always" if sidecar else _init_policy(ties.restart_policy) if plan.init else ties.restart_policy
+        waiting = CREATING if is_first else INITIALIZING
+        self.seen = ContainerSeen(plan.name, plan.image, plan.init, sidecar, state=waiting, restarts=restarts)
+        self.up = asyncio.Event()  # it runs, and its startup probe has succeeded
+        self._probes = make_probes(document, ties.where, plan.serving)
+        self._sandbox: Sandbox | None = None
+        self._container: Container | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._probing: dict[ProbeKind, asyncio.Task[None]] = {}
+        self._started_at = 0.0
+        self._complained: dict[ProbeKind, float] = {}
+        self._has_run = False
+
+    async def run(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        while True:
+            await self._wait_turn()
+            container = await self._start(sandbox)
+            if container is None:
+                continue
+            exit_ = await self._attend(container)
+            if not self._ended(container, exit_):
+                return
+
+    async def stop(self, grace_s: float) -> None:
+        """preStop, the stop signal, SIGKILL after the grace; returns when it has ended. `run` was cancelled before."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        begun = self._ties.clock.monotonic()
+        hook = self._document.lifecycle.pre_stop if self._document.lifecycle is not None else None
+        if hook is not None and grace_s > 0:
+            await self._run_hook(hook, container, grace_s, "FailedPreStopHook", "PreStopHook")
+        left_s = grace_s - (self._ties.clock.monotonic() - begun)
+        await container.stop(max(left_s, KILL_GRACE_S_MIN) if grace_s > 0 else 0.0)
+
+    @property
+    def is_running(self) -> bool:
+        return self._container is not None
+
+    def pause(self) -> None:
+        """No probe while it is frozen: it would fail."""
+        for task in self._probing.values():
+            task.cancel()
+        self._probing.clear()
+
+    def resume(self) -> None:
+        if self._container is not None:
+            self._begin_probes(self._container)
+
+    # --- starting
+
+    async def _wait_turn(self) -> None:
+        key, clock = self._key(), self._ties.clock
+        backoff = self._ties.failures.in_force(key, clock.monotonic())
+        if backoff is None:
+            return
+        waiting = self._waiting(backoff)
+        self._see(True, state=waiting)
+        if waiting.reason in ("CrashLoopBackOff", "ImagePullBackOff"):
+            self._ties.event("Warning", "BackOff", _back_off_event(waiting, self.plan, self._ties))
+        await clock.sleep(backoff.until - clock.monotonic())
+
+    def _waiting(self, backoff: Backoff) -> Waiting:
+        failure, ties = backoff.failure, self._ties
+        if failure.reason in PULL_REASONS:
+            return Waiting("ImagePullBackOff", f'Back-off pulling image "{self.plan.image}": {failure.message}')
+        if failure.reason:
+            return Waiting(failure.reason, failure.message)
+        pod = f"{ties.name}_{ties.namespace}({ties.uid})"
+        back_off = f"back-off {_duration(backoff.waiting_s)} restarting failed container={self.plan.name} pod={pod}"
+        return Waiting("CrashLoopBackOff", f"{back_off}: {failure.message}")
+
+    async def _start(self, sandbox: Sandbox) -> Container | None:
+        ties = self._ties
+        if self._has_run or self.seen.restarts:
+            _move_logs_aside(ties.log_dir, self.plan.name)
+        if self._has_run:
+            self._see(False, restarts=self.seen.restarts + 1)
+        try:
+            container = await sandbox.start(self.plan)
+        except StartError as error:
+            self._ties.failures.note(self._key(), Failure(error.message, error.reason), ties.clock.monotonic())
+            self._see(True, state=Waiting(error.reason, error.message))
+            ties.event("Warning", "Failed", f"Error: {error.message}")
+            return None
+        self._container, self._has_run = container, True
+        self._started_at = ties.clock.monotonic()
+        if container.image_id:
+            ties.event("Normal", "Pulled", f'Container image "{self.plan.image}" already present on machine')
+        ties.event("Normal", "Created", f"Created container: {self.plan.name}")
+        ties.event("Normal", "Started", f"Started container {self.plan.name}")
+        started = ProbeKind.STARTUP not in self._probes
+        self._see(
+            False,
+            state=Running(ties.clock.wall()),
+            container_id=container.id,
+            image_id=container.image_id,
+            started=started,
+            ready=started and ProbeKind.READINESS not in self._probes,
+            unready="",
+        )
+        return container
+
+    async def _attend(self, container: Container) -> Exit:
+        """Its life: hooks and probes beside the wait for its end."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                post_start = self._document.lifecycle.post_start if self._document.lifecycle is not None else None
+                if post_start is not None:
+                    group.create_task(self._run_post_start(post_start, container), name=f"{self.plan.name}:postStart")
+                if self.seen.started:
+                    self.up.set()
+                if self.seen.ready:
+                    self._ties.changed(True)
+                self._begin_probes(container)
+                return await container.wait()
+            finally:
+                self._group = None
+                self.pause()
+
+    def _ended(self, container: Container, exit_: Exit) -> bool:
+        """Notes how it ended; whether it is to be started again."""
+        ties, state = self._ties, self.seen.state
+        ended = Terminated(
+            code=exit_.code,
+            reason=ending_reason(exit_.code, exit_.oom),
+            started=state.started if isinstance(state, Running) else ties.clock.wall(),
+            finished=ties.clock.wall(),
+            signal=exit_.signal,
+            message=exit_.message[-MESSAGE_CHARS_MAX:] if exit_.code else "",
+            container_id=container.id,
+        )
+        self._container = None
+        again = self._policy == "Always" or (self._policy == "OnFailure" and exit_.code != 0)
+        self._see(True, state=ended, last=ended if again else self.seen.last, ready=False, started=False)
+        if again:
+            ties.failures.note(self._key(), Failure(_last_words(ended)), ties.clock.monotonic())
+        return again
+
+    # --- probes
+
+    def _begin_probes(self, container: Container) -> None:
+        if ProbeKind.STARTUP in self._probes and not self.seen.started:
+            self._probe(ProbeKind.STARTUP, container)
+            return
+        for kind in (ProbeKind.READINESS, ProbeKind.LIVENESS):
+            if kind in self._probes:
+                self._probe(kind, container)
+
+    def _probe(self, kind: ProbeKind, container: Container) -> None:
+        assert self._group is not None
+        plan = self._probes[kind]
+
+        def answered(state: ProbeState, answer: Answer) -> None:
+            self._answered(plan, container, state, answer)
+
+        run = run_probe(plan, container, self._ties.clock, answered)
+        self._probing[kind] = self._group.create_task(run, name=f"{self.plan.name}:{kind}")
+
+    def _answered(self, plan: ProbePlan, container: Container, state: ProbeState, answer: Answer) -> None:
+        if not answer.success:
+            self._complain(plan, answer)
+        if state.healthy is None:
+            return
+        match plan.kind:
+            case ProbeKind.READINESS:
+                if self.seen.ready != state.healthy:
+                    self._see(True, ready=state.healthy, unready="" if state.healthy else self.seen.unready)
+            case ProbeKind.STARTUP if state.healthy:
+                self._probing.pop(ProbeKind.STARTUP).cancel()
+                self._see(True, started=True, ready=ProbeKind.READINESS not in self._probes)
+                self.up.set()
+                self._begin_probes(container)
+            case _ if not state.healthy:
+                self._restart(plan, container)
+
+    def _complain(self, plan: ProbePlan, answer: Answer) -> None:
+        """An event as the kubelet's, and for readiness a word in the status; rarely for a probe that tries so often."""
+        now = self._ties.clock.monotonic()
+        if plan.aggressive and now - self._started_at < COMPLAIN_AFTER_S:
+            return
+        if plan.aggressive and now - self._complained.get(plan.kind, float("-inf")) < COMPLAIN_EVERY_S:
+            return
+        self._complained[plan.kind] = now
+        message = f"{plan.kind} probe failed: {answer.message}"
+        self._ties.event("Warning", "Unhealthy", message)
+        if plan.kind is ProbeKind.READINESS:
+            port = self._ties.where.port
+            hint = f" (it was told to listen on PORT={port})" if plan.aggressive and port is not None else ""
+            self._see(False, unready=message + hint)
+
+    def _restart(self, plan: ProbePlan, container: Container) -> None:
+        """A failed startup or liveness probe ends the container; the loop starts it again."""
+        assert self._group is not None
+        for task in self._probing.values():
+            task.cancel()
+        self._probing.clear()
+        words = f"Container {self.plan.name} failed {plan.kind.lower()} probe, will be restarted"
+        self._ties.event("Normal", "Killing", words)
+        self._see(True, ready=False)
+        grace = self._ties.grace_s if plan.grace_s is None else plan.grace_s
+        self._group.create_task(_stop(container, max(grace, KILL_GRACE_S_MIN)), name=f"{self.plan.name}:unhealthy")
+
+    # --- hooks
+
+    async def _run_post_start(self, hook: LifecycleHandler, container: Container) -> None:
+        if not await self._run_hook(hook, container, self._ties.grace_s, "FailedPostStartHook", "PostStartHook"):
+            await container.stop(KILL_GRACE_S_MIN)
+
+    async def _run_hook(
+        self, hook: LifecycleHandler, container: Container, limit_s: float, reason: str, what: str
+    ) -> bool:
+        problem = await run_hook(hook, container, self._document, self._ties.where, self._ties.clock, limit_s)
+        if problem:
+            self._ties.event("Warning", reason, f"{what} failed: {problem}")
+        return not problem
+
+    def _key(self) -> Hashable:
+        return (self._ties.owner, self.plan.name)
+
+    def _see(self, urgent: bool, **changes: object) -> None:
+        seen = replace(self.seen, **changes)  # type: ignore[arg-type]
+        if seen != self.seen:
+            self.seen = seen
+            self._ties.changed(urgent)
+
+
+async def _stop(container: Container, grace_s: float) -> None:
+    await container.stop(grace_s)
+
+
+def _init_policy(policy: str) -> str:
+    """An init container that fails is tried again unless the Pod is never restarted; one that succeeds is done."""
+    return "Never" if policy == "Never" else "OnFailure"
+
+
+def _last_words(ended: Terminated) -> str:
+    """What a waiting request is told of a crash: its exit, and the last line that it said."""
+    how = "it was killed for using more memory than its limit" if ended.reason == "OOMKilled" else ""
+    how = how or (f"it was ended by signal {ended.signal}" if ended.signal else f"it exited with code {ended.code}")
+    lines = ended.message.strip().splitlines()
+    return f"{how}: {lines[-1][:300]}" if lines else how
+
+
+def _back_off_event(waiting: Waiting, plan: ContainerPlan, ties: Ties) -> str:
+    if waiting.reason == "ImagePullBackOff":
+        return f'Back-off pulling image "{plan.image}"'
+    return f"Back-off restarting failed container {plan.name} in pod {ties.name}_{ties.namespace}({ties.uid})"
+
+
+def _duration(seconds: float) -> str:
+    """As Go prints one: `10s`, `1m20s`, `5m0s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def _move_logs_aside(folder: Path, name: str) -> None:
+    """The log of the run before this one becomes what `kubectl logs --previous` reads; the one before that goes."""
+    for old in folder.glob(f"{name}.previous.log*"):
+        old.unlink(missing_ok=True)
+    for path in folder.glob(f"{name}.log*"):
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(folder / path.name.replace(f"{name}.log", f"{name}.previous.log", 1))

@@ -1,0 +1,119 @@
+"""The one-machine kubelet: a loop per Pod, made when the Pod appears and told of its changes.
+
+On a cluster this stays at home: Kubernetes has kubelets. The roof builds it with every runtime; the runtimes' own loops
+run beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from core.clock import Clock
+from core.errors import Expired
+from core.reconcile.events import Recorder
+from core.resources.meta import Json
+from core.resources.pods import POD
+from core.stats import InstanceLoads
+from core.store.base import EventType, Store
+from core.tasks import Started
+from deploy.backoff import Failures
+from deploy.planning import Host, Planner
+from deploy.podplan import Places
+from deploy.pods import PodLoop, Tools
+from deploy.runtimes.base import Runtime
+from deploy.volume_files import VolumeFiles
+
+COMPONENT = "kubelet"  # what tools expect as the source of a Pod's events
+RETRY_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Node:
+    """`planner` is shared with `deploy/preparation`."""
+
+    def __init__(
+        self, store: Store, clock: Clock, loads: InstanceLoads, planner: Planner, volumes: VolumeFiles
+    ) -> None:
+        self._store, self._clock, self._places = store, clock, planner.places
+        self._volumes = volumes
+        recorder = Recorder(store, clock, COMPONENT)
+        self._tools = Tools(store, clock, loads, planner, Failures(), volumes, recorder)
+        self._loops: dict[str, PodLoop] = {}  # by uid
+
+    async def run(self, started: Started) -> None:
+        """Cancelled, it leaves the processes to their runtimes, which end with the platform."""
+        self._volumes.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    await self._follow(group, started)
+                    return
+                except Expired:
+                    log.info("watch fell behind, listing again", controller="node")
+
+    async def _follow(self, group: asyncio.TaskGroup, started: Started) -> None:
+        listing = await self._store.list(POD)
+        present = {pod["metadata"]["uid"]: pod for pod in listing.items}
+        self._sweep(present)
+        for uid, loop in self._loops.items():
+            if uid not in present:
+                loop.removed()
+        for pod in present.values():
+            self._notice(group, pod)
+        started()
+        async with self._store.watch(POD, since=listing.resource_version) as changes:
+            async for event in changes:
+                if event.type is EventType.DELETED:
+                    if (gone := self._loops.get(event.object["metadata"]["uid"])) is not None:
+                        gone.removed()
+                elif event.type is not EventType.BOOKMARK:
+                    self._notice(group, event.object)
+
+    def _notice(self, group: asyncio.TaskGroup, pod: Json) -> None:
+        uid = pod["metadata"]["uid"]
+        loop = self._loops.get(uid)
+        if loop is not None:
+            loop.changed(pod)
+            return
+        loop = self._loops[uid] = PodLoop(pod, self._tools)
+        group.create_task(self._run(loop), name=f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}")
+
+    async def _run(self, loop: PodLoop) -> None:
+        """A Pod's loop that fails by a defect of ours costs that Pod, never the others."""
+        try:
+            await loop.run()
+        except Exception as error:
+            log.exception("the loop of a pod failed", pod=loop.instance.name, error=str(error))
+            await self._clock.sleep(RETRY_S)
+        finally:
+            self._loops.pop(loop.instance.uid, None)
+
+    def _sweep(self, present: Mapping[str, Json]) -> None:
+        """Folders of Pods that are no more: an earlier platform was killed."""
+        self._places.pods.mkdir(parents=True, exist_ok=True, mode=0o755)
+        for folder in self._places.pods.iterdir():
+            uid = folder.name.rpartition("_")[2]
+            if uid not in present and uid not in self._loops:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def this_machine(ip: str = "127.0.0.1") -> Host:
+    """What Pods are told of where they run."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Host(socket.gethostname(), ip, os.cpu_count() or 1, memory)
+
+
+def make_node(
+    store: Store, clock: Clock, loads: InstanceLoads, runtimes: Mapping[str, Runtime], data_dir: Path
+) -> tuple[Node, Planner]:
+    """The node over `data_dir`/pods and /volumes, and the planner that it shares."""
+    planner = Planner(store, clock, this_machine(), Places(data_dir / "pods", data_dir / "volumes"), runtimes)
+    return Node(store, clock, loads, planner, VolumeFiles(planner.places.volumes)), planner

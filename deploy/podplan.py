@@ -1,0 +1,194 @@
+"""A Pod → the `PodPlan` that a runtime starts: environment, mounts, limits, identity; nothing left to look up. Pure.
+
+Called by `deploy/pods` for a Pod that is to run, and by `deploy/preparation` for the template of one that sleeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.resources.containers import Container, SecurityContext, VolumeMount
+from core.resources.meta import Json
+from core.resources.pods import Pod, PodSpec
+from core.resources.quantities import milli_units, whole_units
+from core.resources.serving_labels import REVISION_LABEL
+from core.resources.serving_podspec import DEFAULT_PORT
+from core.stats import InstanceKey
+from deploy.environment import make_environment
+from deploy.podfields import CONFIG_ERROR, Machine, expand
+from deploy.podsources import Sources, registry_auth
+from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, PlannedVolume, plan_volumes
+from deploy.runtimes.base import ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
+
+DEFAULT_GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where this machine keeps what Pods need: a folder per Pod, and one for volumes by their content."""
+
+    pods: Path
+    volumes: Path
+
+    def of_pod(self, instance: InstanceKey) -> Path:
+        """`<namespace>_<name>_<uid>`, as under the kubelet's /var/log/pods."""
+        return self.pods / f"{instance.namespace}_{instance.name}_{instance.uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan, and the folders that must be there before it is used."""
+
+    plan: PodPlan
+    files: Mapping[Path, FilesVolume] = field(default_factory=dict)
+    empty: Mapping[Path, EmptyVolume] = field(default_factory=dict)
+
+
+def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: Places) -> Planned:
+    """`typed` is `pod`, parsed. StartError where it cannot run, with the reason that its status shall show."""
+    metadata, spec = typed.metadata, typed.spec
+    instance = InstanceKey(metadata.namespace or "", metadata.name, metadata.uid or "")
+    folder = places.of_pod(instance)
+    scratch = folder / "scratch"
+    volumes = plan_volumes(spec, pod, sources, machine)
+    folders = {name: _folder(name, volume, places, scratch) for name, volume in volumes.items()}
+    serving = serving_container(typed)
+    containers = []
+    for container, init in [(each, True) for each in spec.init_containers or ()] + [
+        (c, False) for c in spec.containers
+    ]:
+        is_serving = container is serving
+        env = make_environment(container, pod, sources, machine, is_serving)
+        mounts = tuple(_mount(mount, folders, volumes, env) for mount in container.volume_mounts or ())
+        containers.append(_container(container, spec, env, mounts, (is_serving, init)))
+    plan = PodPlan(
+        instance=instance,
+        template=_digest(containers, scratch, typed),
+        containers=tuple(containers),
+        port=declared_port(typed),
+        log_dir=folder / "logs",
+        scratch_dir=scratch,
+        registry_auth=registry_auth(sources, [each.name for each in spec.image_pull_secrets or ()]),
+        hosts={name: alias.ip for alias in spec.host_aliases or () for name in alias.hostnames or ()},
+        grace_s=grace_s(spec),
+        port_is_fixed=not is_revision(typed),
+    )
+    return Planned(
+        plan,
+        {folders[name]: volume for name, volume in volumes.items() if isinstance(volume, FilesVolume)},
+        {folders[name]: volume for name, volume in volumes.items() if isinstance(volume, EmptyVolume)},
+    )
+
+
+def is_revision(pod: Pod) -> bool:
+    return REVISION_LABEL in pod.labels
+
+
+def serving_container(pod: Pod) -> Container | None:
+    """The one that requests go to: the one with a port, or a revision's only one."""
+    containers = pod.spec.containers
+    with_port = next((container for container in containers if container.ports), None)
+    return with_port or (containers[0] if containers and is_revision(pod) else None)
+
+
+def declared_port(pod: Pod) -> int | None:
+    """The port it was written to listen on; None for a Pod that declares none and is no revision's."""
+    container = serving_container(pod)
+    if container is None:
+        return None
+    return container.ports[0].container_port if container.ports else DEFAULT_PORT
+
+
+def grace_s(spec: PodSpec) -> float:
+    grace = spec.termination_grace_period_seconds
+    return DEFAULT_GRACE_S if grace is None else float(grace)
+
+
+def _container(
+    container: Container, spec: PodSpec, env: Mapping[str, str], mounts: tuple[Mount, ...], role: tuple[bool, bool]
+) -> ContainerPlan:
+    serving, init = role
+    lifecycle = container.lifecycle
+    return ContainerPlan(
+        name=container.name,
+        image=container.image or "",
+        command=_expanded(container.command, env),
+        args=_expanded(container.args, env),
+        env=env,
+        working_dir=container.working_dir or None,
+        mounts=mounts,
+        limits=_limits(container),
+        identity=_identity(container, spec),
+        pull_policy=container.image_pull_policy or "IfNotPresent",
+        serving=serving,
+        init=init,
+        stop_signal=lifecycle.stop_signal if lifecycle is not None else None,
+    )
+
+
+def _expanded(words: Sequence[str] | None, env: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(expand(word, env) for word in words or ())
+
+
+def _limits(container: Container) -> Limits:
+    limits = (container.resources.limits if container.resources is not None else None) or {}
+    try:
+        return Limits(
+            memory_bytes=whole_units(limits["memory"]) if "memory" in limits else None,
+            cpu_millis=milli_units(limits["cpu"]) if "cpu" in limits else None,
+        )
+    except ValueError as error:
+        raise StartError(CONFIG_ERROR, f'container "{container.name}": resources.limits: {error}') from None
+
+
+def _identity(container: Container, spec: PodSpec) -> Identity:
+    """The container's own settings over the Pod's."""
+    own, pod = container.security_context or SecurityContext(), spec.security_context
+    user = own.run_as_user if own.run_as_user is not None or pod is None else pod.run_as_user
+    group = own.run_as_group if own.run_as_group is not None or pod is None else pod.run_as_group
+    non_root = own.run_as_non_root if own.run_as_non_root is not None or pod is None else pod.run_as_non_root
+    profile = own.seccomp_profile or (pod.seccomp_profile if pod is not None else None) or {}
+    capabilities = own.capabilities
+    if non_root and user == 0:
+        raise StartError(CONFIG_ERROR, "container's runAsUser breaks non-root policy")
+    return Identity(
+        user=user,
+        group=group,
+        non_root=bool(non_root),
+        read_only_root=bool(own.read_only_root_filesystem),
+        drop_capabilities=tuple((capabilities.drop if capabilities is not None else None) or ()),
+        add_capabilities=tuple((capabilities.add if capabilities is not None else None) or ()),
+        allow_privilege_escalation=own.allow_privilege_escalation,
+        seccomp_profile=profile.get("type"),
+    )
+
+
+def _folder(name: str, volume: PlannedVolume, places: Places, scratch: Path) -> Path:
+    match volume:
+        case FilesVolume():
+            return places.volumes / volume.digest
+        case EmptyVolume():
+            return scratch / "volumes" / name
+        case HostVolume():
+            return Path(volume.path)
+
+
+def _mount(
+    mount: VolumeMount, folders: Mapping[str, Path], volumes: Mapping[str, PlannedVolume], env: Mapping[str, str]
+) -> Mount:
+    if mount.name not in folders:
+        raise StartError(CONFIG_ERROR, f'volumeMount "{mount.name}" names no volume of the Pod')
+    below = expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path or ""
+    if below.startswith("/") or ".." in below.split("/"):
+        raise StartError(CONFIG_ERROR, f'subPath "{below}" must be relative and stay inside the volume')
+    read_only = bool(mount.read_only) or isinstance(volumes[mount.name], FilesVolume)
+    return Mount(folders[mount.name] / below, mount.mount_path, read_only)
+
+
+def _digest(containers: Sequence[ContainerPlan], scratch: Path, pod: Pod) -> str:
+    """Equal for Pods of one template: what differs between them by name only is the folder of their own."""
+    text = repr((containers, sorted(pod.labels.get(label, "") for label in (REVISION_LABEL,))))
+    return hashlib.sha256(text.replace(str(scratch), "").encode()).hexdigest()[:32]

@@ -1,0 +1,324 @@
+"""The loop of one Pod: what the kubelet's pod worker does, from the Pod's appearance to its removal.
+
+plan → sandbox → init containers → containers; beside that, the status is written whenever it changes; and when the Pod
+is to go: drain, stop, clean up, remove the object. `deploy/node` makes one per Pod and tells it of changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import structlog
+
+from core.clock import Clock
+from core.errors import ApiError
+from core.reconcile.events import Recorder
+from core.resources.meta import Json
+from core.resources.pilotlight import PAUSED
+from core.resources.pods import POD, Pod
+from core.resources.serving_labels import REVISION_LABEL
+from core.stats import InstanceKey, InstanceLoads
+from core.store.base import DeleteOptions, Store
+from deploy.backoff import Failures
+from deploy.containers import ContainerLoop, Ties
+from deploy.planning import Planner
+from deploy.podplan import Planned, declared_port
+from deploy.podstatus import ContainerSeen, PodSeen, Waiting, pod_phase
+from deploy.probing import Where
+from deploy.reports import Reporter
+from deploy.runtimes.base import Sandbox, StartError
+from deploy.volume_files import VolumeFiles
+
+REPLAN_S = 5.0  # how soon a missing Secret, or an engine that is away, is looked for again
+SETTLE_S = 0.05  # between Ready=False and looking whether a request is left
+IDLE_POLL_S = 0.02
+DEFAULT_GRACE_S = 30.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every Pod's loop shares."""
+
+    store: Store
+    clock: Clock
+    loads: InstanceLoads
+    planner: Planner
+    failures: Failures
+    volumes: VolumeFiles
+    recorder: Recorder
+
+
+class PodLoop:
+    """`run` returns when the Pod is gone from the machine and from the store."""
+
+    def __init__(self, pod: Json, tools: Tools) -> None:
+        metadata = pod["metadata"]
+        self.instance = InstanceKey(metadata["namespace"], metadata["name"], metadata["uid"])
+        self._pod, self._tools = pod, tools
+        self._taken = tools.clock.wall()
+        self._restarted = bool((pod.get("status") or {}).get("containerStatuses"))
+        self._leave, self._force, self._pausing = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._reporter = Reporter(self.instance, tools.store, tools.clock, tools.recorder, self._seen)
+        self._blocked: Waiting | None = None
+        self._planned: Planned | None = None
+        self._sandbox: Sandbox | None = None
+        self._loops: list[ContainerLoop] = []
+        self._paused = False
+        self.changed(pod)
+
+    def changed(self, pod: Json) -> None:
+        """The newest version of the object."""
+        self._pod = pod
+        if "deletionTimestamp" in pod["metadata"]:
+            self._leave.set()
+            if pod["metadata"].get("deletionGracePeriodSeconds", 0) == 0:
+                self._force.set()
+        if _wants_pause(pod) != self._paused:
+            self._pausing.set()
+
+    def removed(self) -> None:
+        """The object is gone already: so must be what it ran."""
+        self._leave.set()
+        self._force.set()
+
+    async def run(self) -> None:
+        pod = self._pod
+        if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+            await self._leave.wait()  # it ended in an earlier life of the platform
+        else:
+            async with asyncio.TaskGroup() as group:
+                beside = [
+                    group.create_task(run(), name=f"pod {self.instance.name}:{name}")
+                    for name, run in (
+                        ("report", self._reporter.run_reports),
+                        ("events", lambda: self._reporter.run_events(pod)),
+                        ("pause", self._run_pauses),
+                        ("live", self._live),
+                    )
+                ]
+                await self._leave.wait()
+                for task in (beside[0], *beside[2:]):
+                    task.cancel()
+                await asyncio.wait((beside[0], *beside[2:]))
+                await self._stop()
+                beside[1].cancel()
+            await self._reporter.say_all(pod)
+        await self._clean_up()
+
+    # --- living
+
+    async def _live(self) -> None:
+        planned, typed = await self._prepare()
+        sandbox = await self._make_sandbox(planned)
+        self._loops = self._make_loops(planned, typed, sandbox)
+        self._reporter.event(
+            "Normal", "Scheduled", f"Successfully assigned {self._path()} to {self._tools.planner.host.name}"
+        )
+        for warning in sandbox.warnings:
+            self._reporter.event("Warning", "NotHonored", warning)
+        self._reporter.touch(False)
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                if loop.seen.sidecar:
+                    group.create_task(loop.run(sandbox), name=loop.plan.name)
+                    await loop.up.wait()
+                elif loop.plan.init:
+                    await loop.run(sandbox)
+                    if pod_phase(self._seen()) == "Failed":
+                        return
+            for loop in self._loops:
+                if not loop.plan.init:
+                    group.create_task(loop.run(sandbox), name=loop.plan.name)
+
+    async def _prepare(self) -> tuple[Planned, Pod]:
+        """The plan, as soon as everything that it needs is there."""
+        while True:
+            try:
+                planned, typed = await self._tools.planner.plan(self._pod)
+                self._tools.planner.runtime(self._pod)
+                self._tools.volumes.take(planned)
+                self._planned, self._blocked = planned, None
+                return planned, typed
+            except StartError as error:
+                await self._wait_blocked(error, REPLAN_S)
+
+    async def _make_sandbox(self, planned: Planned) -> Sandbox:
+        for folder in (planned.plan.log_dir, planned.plan.scratch_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                runtime = self._tools.planner.runtime(self._pod)
+                self._sandbox = await runtime.sandbox(planned.plan)
+                self._blocked = None
+                return self._sandbox
+            except StartError as error:
+                await self._wait_blocked(error, REPLAN_S)
+
+    async def _wait_blocked(self, error: StartError, seconds: float) -> None:
+        waiting = Waiting(error.reason, error.message)
+        if waiting != self._blocked:
+            self._blocked = waiting
+            self._reporter.event("Warning", "Failed", f"Error: {error.message}")
+            self._reporter.touch(True)
+        await self._tools.clock.sleep(seconds)
+
+    def _make_loops(self, planned: Planned, typed: Pod, sandbox: Sandbox) -> list[ContainerLoop]:
+        address, tools = sandbox.address, self._tools
+        host = address.host if address is not None else tools.planner.host.ip
+        documents = {each.name: each for each in (*(typed.spec.init_containers or ()), *typed.spec.containers)}
+        before = {
+            each["name"]: each
+            for field in ("initContainerStatuses", "containerStatuses")
+            for each in (self._pod.get("status") or {}).get(field) or ()
+        }
+        loops = []
+        for container in planned.plan.containers:
+            port = address.port if address is not None and container.serving else None
+            ties = Ties(
+                name=self.instance.name,
+                namespace=self.instance.namespace,
+                uid=self.instance.uid,
+                owner=self._owner(),
+                restart_policy=typed.spec.restart_policy or "Always",
+                grace_s=planned.plan.grace_s,
+                where=Where(host, port, declared_port(typed) if container.serving else None),
+                log_dir=planned.plan.log_dir,
+                failures=tools.failures,
+                clock=tools.clock,
+                changed=self._reporter.touch,
+                event=self._reporter.event,
+            )
+            # A Pod that outlived the platform has been restarted with it, as by a kubelet after a reboot.
+            restarts = before[container.name]["restartCount"] + 1 if container.name in before and self._restarted else 0
+            is_first = container.init or not typed.spec.init_containers
+            loops.append(ContainerLoop(container, documents[container.name], ties, restarts, is_first))
+        return loops
+
+    # --- being seen
+
+    def _seen(self) -> PodSeen:
+        host = self._tools.planner.host
+        address = self._sandbox.address if self._sandbox is not None else None
+        return PodSeen(
+            containers=tuple(loop.seen for loop in self._loops) or self._not_yet(),
+            restart_policy=self._pod["spec"].get("restartPolicy") or "Always",
+            ip=(address.host if address is not None else host.ip) if self._sandbox is not None else "",
+            host_ip=host.ip,
+            taken=self._taken,
+            paused=self._paused,
+            generation=self._pod["metadata"].get("generation", 1),
+            node=host.name,
+            address="" if address is None else str(address),
+        )
+
+    def _not_yet(self) -> tuple[ContainerSeen, ...]:
+        """Before there is a sandbox."""
+        waiting = self._blocked or Waiting("ContainerCreating")
+        spec = self._pod["spec"]
+        init = tuple(_waiting(each, waiting, True) for each in spec.get("initContainers") or ())
+        main = waiting if not init else Waiting("PodInitializing")
+        return (*init, *(_waiting(each, main, False) for each in spec["containers"]))
+
+    # --- pausing
+
+    async def _run_pauses(self) -> None:
+        while True:
+            await self._pausing.wait()
+            self._pausing.clear()
+            if self._sandbox is None:
+                continue
+            if _wants_pause(self._pod) and not self._paused:
+                await self._pause(self._sandbox)
+            elif self._paused and not _wants_pause(self._pod):
+                await self._sandbox.resume()
+                for loop in self._loops:
+                    loop.resume()
+                self._paused = False
+                self._reporter.touch(True)
+
+    async def _pause(self, sandbox: Sandbox) -> None:
+        """Not ready first; frozen once no request is left in it."""
+        self._paused = True
+        await self._reporter.report()
+        await self._tools.clock.sleep(SETTLE_S)
+        while self._tools.loads.in_flight(self.instance):
+            if not _wants_pause(self._pod):
+                break
+            await self._tools.clock.sleep(IDLE_POLL_S)
+        if _wants_pause(self._pod):
+            for loop in self._loops:
+                loop.pause()
+            await sandbox.pause()
+        else:
+            self._paused = False
+            self._reporter.touch(True)
+
+    # --- ending
+
+    async def _stop(self) -> None:
+        """Drains, stops, removes; at once where it was forced."""
+        clock, loops = self._tools.clock, [loop for loop in self._loops if loop.is_running]
+        grace_s = float(self._pod["metadata"].get("deletionGracePeriodSeconds", DEFAULT_GRACE_S))
+        begun = clock.monotonic()
+        for loop in loops:
+            self._reporter.event("Normal", "Killing", f"Stopping container {loop.plan.name}")
+        if loops and not self._force.is_set() and not self._paused:
+            await self._drain(grace_s)
+        left_s = 0.0 if self._force.is_set() else max(0.1, grace_s - (clock.monotonic() - begun))
+        async with asyncio.TaskGroup() as group:
+            stopping = [group.create_task(loop.stop(left_s)) for loop in loops]
+            if stopping and not self._force.is_set():
+                forced = group.create_task(self._force.wait())
+                everything = group.create_task(_all(stopping))
+                await asyncio.wait((forced, everything), return_when=asyncio.FIRST_COMPLETED)
+                forced.cancel()
+                if not everything.done() and self._sandbox is not None:
+                    await self._sandbox.remove()  # kills what still runs, which ends the stops
+        if self._sandbox is not None:
+            await self._sandbox.remove()
+
+    async def _drain(self, grace_s: float) -> None:
+        async with asyncio.TaskGroup() as group:
+            draining = group.create_task(_drained(self._tools.loads, self.instance, grace_s))
+            forced = group.create_task(self._force.wait())
+            await asyncio.wait((draining, forced), return_when=asyncio.FIRST_COMPLETED)
+            draining.cancel()
+            forced.cancel()
+
+    async def _clean_up(self) -> None:
+        if self._planned is not None:
+            self._tools.volumes.give_back(self._planned)
+        shutil.rmtree(self._tools.planner.places.of_pod(self.instance), ignore_errors=True)
+        options = DeleteOptions(uid=self.instance.uid, grace_period_s=0)
+        with contextlib.suppress(ApiError):  # gone already, or another of the same name
+            await self._tools.store.delete(POD, self.instance.name, self.instance.namespace, options)
+
+    def _owner(self) -> Hashable:
+        revision = (self._pod["metadata"].get("labels") or {}).get(REVISION_LABEL)
+        return (self.instance.namespace, revision) if revision else self.instance.uid
+
+    def _path(self) -> str:
+        return f"{self.instance.namespace}/{self.instance.name}"
+
+
+async def _drained(loads: InstanceLoads, instance: InstanceKey, grace_s: float) -> None:
+    if not await loads.drain(instance, grace_s):
+        log.warning("stopped with requests in flight", pod=instance.name, in_flight=loads.in_flight(instance))
+
+
+async def _all(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)
+
+
+def _wants_pause(pod: Json) -> bool:
+    return (pod["metadata"].get("annotations") or {}).get(PAUSED) == "true"
+
+
+def _waiting(container: Json, waiting: Waiting, init: bool) -> ContainerSeen:
+    return ContainerSeen(container["name"], container.get("image", ""), init, state=waiting)
