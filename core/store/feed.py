@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 from core.errors import Expired
-from core.resources.meta import Json
 from core.store.base import EventType, WatchEvent
 from core.store.table import Version
 
@@ -72,6 +71,7 @@ class Feed:
         self._changes: list[Change] = []
         self._first = 0  # the position of `_changes[0]`, counted from the feed's beginning
         self._bytes = 0
+        self._trimming = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     @property
@@ -94,15 +94,18 @@ class Feed:
             raise Expired(f"unknown resource version: {resource_version} (newest is {newest})")
         return self._first + bisect_right(self._changes, resource_version, key=_version_of)
 
-    def publish(self, change: Change, obj: Json, old: Json | None) -> None:
-        """Appends a change with its parsed objects and wakes every watcher."""
-        change.event = WatchEvent(change.type, obj, change.resource_version, old)
+    def publish(self, change: Change) -> None:
+        """Appends a change whose version is parsed, and wakes every watcher."""
+        change.event = change.as_event()
         self._freshness.add(change)
         self._changes.append(change)
         self._bytes += len(change.version.data)
-        if len(self._changes) > RING_CHANGES_MAX or self._bytes > RING_BYTES_MAX:
-            self._trim()
         self._wake()
+        if not self._trimming and (len(self._changes) > RING_CHANGES_MAX or self._bytes > RING_BYTES_MAX):
+            # After the watchers that were just woken have read: however much one turn writes, a watcher that waits
+            # in this process misses none of it.
+            self._trimming = True
+            asyncio.get_running_loop().call_soon(self._trim)
 
     def close(self) -> None:
         """Ends every watch, once it has read what there is."""
@@ -124,11 +127,11 @@ class Feed:
                 waiter.set_result(None)
 
     def _trim(self) -> None:
-        """Drops the oldest eighth, so that the list is moved once in many changes; always keeps the newest."""
-        count = 0
-        while count < len(self._changes) - 1 and (
-            count < RING_CHANGES_MAX // 8 or self._bytes > RING_BYTES_MAX - RING_BYTES_MAX // 8
-        ):
+        """Down to seven eighths of the bounds, so that the list is moved once in many changes; keeps the newest."""
+        self._trimming = False
+        count, last = 0, len(self._changes) - 1
+        surplus = len(self._changes) - RING_CHANGES_MAX * 7 // 8
+        while count < last and (count < surplus or self._bytes > RING_BYTES_MAX * 7 // 8):
             self._bytes -= len(self._changes[count].version.data)
             count += 1
         self.floor = self._changes[count - 1].resource_version

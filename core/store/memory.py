@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from core.clock import Clock
 from core.errors import NotFound
 from core.resources.meta import Json, Kind, ObjectKey
@@ -150,10 +152,11 @@ class MemoryStore:
 
     def _publish(self, kind: Kind[Any], key: ObjectKey, current: Json | None, plan: Plan) -> Json:
         """Gives the write its resource version and shows it to readers and watchers, all in one turn."""
-        obj = plan.obj
-        resource_version = self._next_version()
-        obj["metadata"]["resourceVersion"] = str(resource_version)
-        version = Version(compact(obj), obj, is_ephemeral(kind, obj))
+        plan.obj["metadata"]["resourceVersion"] = str(resource_version := self._next_version())
+        data = compact(plan.obj)
+        # Parsed anew: the plan shares parts with whatever the caller handed in and may change later.
+        obj: Json = orjson.loads(data)
+        version = Version(data, obj, is_ephemeral(kind, obj))
         shelf = self._shelves[kind]
         old = shelf.get(key)
         if plan.action is Action.REMOVE:
@@ -164,8 +167,7 @@ class MemoryStore:
             event_type = EventType.ADDED if old is None else EventType.MODIFIED
             shelf.put(key, version)
             self._owners.replace(kind, key, current, obj)
-        change = Change(event_type, key.namespace, version, resource_version, old)
-        self._feeds[kind].publish(change, obj, current)
+        self._feeds[kind].publish(Change(event_type, key.namespace, version, resource_version, old))
         return obj
 
     def _existing(self, kind: Kind[Any], key: ObjectKey) -> Version:

@@ -52,7 +52,7 @@ class _Staged:
         self.plan = plan
         self.row = row
         data = row.data if row.data is not None else compact(plan.obj)
-        self.version = None if plan.action is Action.REMOVE else Version(data, plan.obj, ephemeral=False)
+        self.version = None if plan.action is Action.REMOVE else Version(data, None, ephemeral=False)
         self.done: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -8,15 +9,29 @@ from hypothesis import strategies as st
 
 from core.errors import Expired
 from core.store.base import EventType
-from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, Change, Feed, Freshness
+from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, Change, Feed, Freshness, Watcher
 from core.store.table import Version
 
 
 def publish(feed: Feed, number: int, size: int = 10) -> Change:
-    obj = {"number": number}
-    change = Change(EventType.ADDED, "default", Version(b"x" * size, obj, True), number, None)
-    feed.publish(change, obj, None)
+    change = Change(
+        EventType.ADDED, "default", Version(b'"' + b"x" * (size - 2) + b'"', {"number": number}, True), number, None
+    )
+    feed.publish(change)
     return change
+
+
+def publish_all(feed: Feed, sizes: Mapping[int, int], turn: int = 1) -> None:
+    """Publishes changes of those numbers and sizes, `turn` of them in one turn of the loop."""
+
+    async def body() -> None:
+        for index, (number, size) in enumerate(sizes.items()):
+            publish(feed, number, size)
+            if index % turn == turn - 1:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(body())
 
 
 def kept(feed: Feed) -> list[int]:
@@ -24,13 +39,16 @@ def kept(feed: Feed) -> list[int]:
     return [feed.at(position).resource_version for position in range(first, feed.end)]
 
 
-@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([10, 1000, 60_000, RING_BYTES_MAX])), max_size=60))
-def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.sampled_from([10, 1000, 60_000, RING_BYTES_MAX])), max_size=60),
+    st.integers(1, 20),
+)
+def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]], turn: int) -> None:
     feed, number, sizes = Feed(0, Freshness()), 0, {}
     for step, size in steps:
         number += step
-        publish(feed, number, size)
         sizes[number] = size
+    publish_all(feed, sizes, turn)
     published = sorted(sizes)
     numbers = kept(feed)
     assert numbers == published[len(published) - len(numbers) :]
@@ -41,8 +59,7 @@ def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]
 
 def test_the_ring_is_bounded_in_changes() -> None:
     feed = Feed(0, Freshness())
-    for number in range(1, 5 * RING_CHANGES_MAX):
-        publish(feed, number)
+    publish_all(feed, dict.fromkeys(range(1, 5 * RING_CHANGES_MAX), 10))
     assert RING_CHANGES_MAX * 3 // 4 <= len(kept(feed)) <= RING_CHANGES_MAX
     assert kept(feed)[-1] == 5 * RING_CHANGES_MAX - 1
 
@@ -52,8 +69,7 @@ def test_the_ring_is_bounded_in_changes() -> None:
 )
 def test_positions(since: int, found: list[int]) -> None:
     feed = Feed(0, Freshness())
-    for number in (10, 20, 30):
-        publish(feed, number)
+    publish_all(feed, dict.fromkeys((10, 20, 30), 10))
     position = feed.position_after(since, 30)
     assert [feed.at(p).resource_version for p in range(position, feed.end)] == found
 
@@ -72,6 +88,28 @@ def test_only_the_last_few_stay_parsed() -> None:
     parsed = [change.version.obj is not None for change in changes]
     assert parsed == [False] * (2 * FRESH_MAX) + [True] * FRESH_MAX
     assert [change.event is not None for change in changes] == parsed
+
+
+def test_a_watcher_that_waits_misses_nothing_however_much_one_turn_writes() -> None:
+    async def body() -> None:
+        feed, seen = Feed(0, Freshness()), []
+        newest = 0
+
+        async def follow() -> None:
+            async with Watcher(feed, None, None, lambda: newest) as watch:
+                seen.extend([event.resource_version async for event in watch])
+
+        follower = asyncio.ensure_future(follow())
+        await asyncio.sleep(0)
+        for newest in range(1, 4 * RING_CHANGES_MAX):
+            publish(feed, newest, 10_000)
+        await asyncio.sleep(0)
+        assert len(kept(feed)) < RING_CHANGES_MAX
+        feed.close()
+        await follower
+        assert seen == list(range(1, 4 * RING_CHANGES_MAX))
+
+    asyncio.run(body())
 
 
 def test_given_up_waits_leave_nothing_behind() -> None:
