@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from core.apiserver.metadata_rules import carry_over, validate_metadata
 from core.errors import BadRequest, FieldError, FieldProblem, Invalid
+from core.resources.knative_errors import sentences
 from core.resources.meta import AdmissionContext, Json, Kind
 from core.resources.problems import not_supported, required, shown
 
@@ -77,9 +78,12 @@ def admit_update(kind: Kind[Any], old: Json, obj: Json, context: AdmissionContex
 def _rule(kind: Kind[Any], obj: Json, context: AdmissionContext, warnings: list[str]) -> Admitted:
     """Defaults, then rules; `obj` is ours to change."""
     kind.default(obj, context)
-    errors = [*validate_metadata(kind, obj, context.old), *kind.validate(obj, context)]
-    if errors:
-        raise invalid(kind, obj["metadata"].get("name", ""), errors)
+    name = obj["metadata"].get("name", "")
+    metadata_errors, errors = validate_metadata(kind, obj, context.old), kind.validate(obj, context)
+    if errors and kind.webhook and not metadata_errors:
+        raise denied(kind, name, errors)
+    if metadata_errors or errors:
+        raise invalid(kind, name, [*metadata_errors, *errors])
     return Admitted(obj, (*warnings, *kind.warn(obj, context)))
 
 
@@ -89,6 +93,14 @@ def invalid(kind: Kind[Any], name: str, errors: Sequence[FieldError]) -> Invalid
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     group_kind = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     refusal = Invalid(f'{group_kind} "{name}" is invalid: {listed}', causes=errors)
+    refusal.about = (kind.group, kind.kind, name)
+    return refusal
+
+
+def denied(kind: Kind[Any], name: str, errors: Sequence[FieldError]) -> BadRequest:
+    """400 in the words of the webhook that holds the rules upstream; the causes are there all the same."""
+    text = f'admission webhook "{kind.webhook}" denied the request: validation failed: {sentences(errors)}'
+    refusal = BadRequest(text, causes=errors)
     refusal.about = (kind.group, kind.kind, name)
     return refusal
 

@@ -207,6 +207,7 @@ class Kind(Generic[R]):
     grace: Grace = no_grace
     generation: bool = True  # metadata.generation counts spec changes
     merge_patch_only: bool = False  # a CRD upstream: strategic merge patch is refused with 415
+    webhook: str = ""  # upstream, an admission webhook of this name holds the rules: refusals are 400, in its words
 
     @property
     def api_version(self) -> str:

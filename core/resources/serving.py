@@ -19,6 +19,7 @@ from core.resources.pods import PodSpec
 from core.resources.serving_labels import CONFIGURATION_GENERATION_LABEL, CONFIGURATION_LABEL, GROUP
 
 CATEGORIES: Final = ("all", "knative", "serving")
+WEBHOOK: Final = "validation.webhook.serving.knative.dev"
 
 
 class RevisionSpec(PodSpec):
@@ -182,6 +183,7 @@ SERVICE: Kind[Service] = Kind(
     validate=rules.validate_service,
     warn=rules.warn_service,
     merge_patch_only=True,
+    webhook=WEBHOOK,
 )
 CONFIGURATION: Kind[Configuration] = Kind(
     group=GROUP,
@@ -196,6 +198,7 @@ CONFIGURATION: Kind[Configuration] = Kind(
     validate=rules.validate_configuration,
     warn=rules.warn_service,
     merge_patch_only=True,
+    webhook=WEBHOOK,
 )
 REVISION: Kind[Revision] = Kind(
     group=GROUP,
@@ -216,6 +219,7 @@ REVISION: Kind[Revision] = Kind(
     validate=rules.validate_revision,
     warn=rules.warn_revision,
     merge_patch_only=True,
+    webhook=WEBHOOK,
 )
 ROUTE: Kind[Route] = Kind(
     group=GROUP,
@@ -229,6 +233,7 @@ ROUTE: Kind[Route] = Kind(
     default=defaults.default_route,
     validate=rules.validate_route,
     merge_patch_only=True,
+    webhook=WEBHOOK,
 )
 DOMAIN_MAPPING: Kind[DomainMapping] = Kind(
     group=GROUP,
@@ -242,4 +247,5 @@ DOMAIN_MAPPING: Kind[DomainMapping] = Kind(
     default=defaults.default_domain_mapping,
     validate=rules.validate_domain_mapping,
     merge_patch_only=True,
+    webhook=WEBHOOK,
 )

@@ -16,6 +16,7 @@ from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.core_v1 import CONFIG_MAP, SECRET
 from core.resources.meta import AdmissionContext, Json
 from core.resources.networking import INGRESS
+from core.resources.serving import SERVICE
 from core.resources.workloads import DEPLOYMENT
 
 CONTEXT = AdmissionContext()
@@ -254,3 +255,20 @@ def test_admission_is_cheap() -> None:
     for _ in range(500):
         admit_create(SECRET, document, CONTEXT, "Strict")
     assert 500 / (time.process_time() - start) > 3_000
+
+
+def test_what_a_webhook_refuses_upstream_is_refused_in_its_words() -> None:
+    traffic = [{"revisionName": "a", "percent": 90}]
+    template = {"spec": {"containers": [{"image": "busybox"}], "containerConcurrency": 1001}}
+    document = {
+        "metadata": {"name": "hello", "namespace": "default"},
+        "spec": {"template": template, "traffic": traffic},
+    }
+    with pytest.raises(BadRequest) as caught:
+        admit_create(SERVICE, document, CONTEXT, "Strict")
+    assert caught.value.message == (
+        'admission webhook "validation.webhook.serving.knative.dev" denied the request: validation failed: '
+        "Traffic targets sum to 90, want 100: spec.traffic\n"
+        "expected 0 <= 1001 <= 1000: spec.template.spec.containerConcurrency"
+    )
+    assert [cause.path for cause in caught.value.causes] == ["spec.template.spec.containerConcurrency", "spec.traffic"]
