@@ -2,25 +2,32 @@
 
 A fork server (a *template*) is an instance like any other, with a control socket beside; `function/zygote.py` describes
 what is said on it. Forked instances are its children, so it tells how they ended; in all else (log, cgroup, freezing,
-stopping) they are the spawner's like those that it forked itself. Part of the spawner's process: imports only the
-standard library and neighbors that do the same.
+stopping) they are the spawner's like those that it forked itself. Each template keeps one *spare*: forked, in its
+cgroups and warm, it only waits for its environment, so that a start costs neither a fork nor a move.
+
+Part of the spawner's process: imports only the standard library and neighbors that do the same.
 """
 
 from __future__ import annotations
 
 import array
 import contextlib
+import itertools
 import json
 import os
 import selectors
 import socket
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.runtimes.cgroups import Group
 from deploy.runtimes.instance import Instance, Request
 from deploy.runtimes.kernel import write_text
 
 MESSAGE_BYTES_MAX = 1 << 20
+REFILL_AFTER_S = 0.2  # a spare is made when the start that took the last one has had its time
 
 
 class Loop:
@@ -43,78 +50,184 @@ class Loop:
                 key.data()
 
 
+@dataclass(slots=True)
+class Spare:
+    """An instance forked ahead of its time, which waits on `channel` to be told who it is."""
+
+    id: str
+    group: Group | None
+    channel: socket.socket
+    pid: int = 0  # 0: not forked yet
+
+
+@dataclass(slots=True)
+class ForkServer:
+    """One template, as the spawner keeps it."""
+
+    request: Request  # what it was started with
+    control: socket.socket
+    spare: Spare | None = None
+    refill_at: float | None = None  # monotonic; when the next spare is due
+    waiting: dict[str, Instance] = field(default_factory=dict)  # asked to be forked
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the fork servers need of the spawner."""
+
+    by_pid: dict[int, Instance]
+    make_group: Callable[[Request], Group | None]
+    discard_group: Callable[[Group], None]
+    send: Callable[[Request], None]
+    ended: Callable[[int, int], None]
+
+
 class ForkServers:
-    """`by_pid` are the spawner's books, `send` answers the platform, `ended` is told who has died."""
+    """All templates of one spawner."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        by_pid: dict[int, Instance],
-        send: Callable[[Request], None],
-        ended: Callable[[int, int], None],
-    ) -> None:
-        self._loop, self._by_pid, self._send, self._ended = loop, by_pid, send, ended
-        self._controls: dict[str, socket.socket] = {}
-        self._waiting: dict[str, tuple[str, Instance]] = {}  # asked to be forked: instance → (template, itself)
+    def __init__(self, loop: Loop, books: Books) -> None:
+        self._loop, self._books = loop, books
+        self._servers: dict[str, ForkServer] = {}
+        self._numbers = itertools.count(1)
 
-    def open(self, template: str) -> int:
+    def open(self, request: Request) -> int:
         """A control socket for a template that is about to start: the descriptor for its process, to close here."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)  # a template that does not read must not hold up the others
-        self._controls[template] = ours
-        self._loop.watch(ours.fileno(), lambda: self._hear(template))
+        self._servers[request["id"]] = ForkServer(request, ours)
+        self._loop.watch(ours.fileno(), lambda: self._hear(request["id"]))
         return theirs.detach()
 
-    def fork(self, instance: Instance, outputs: tuple[int, int]) -> None:
-        template = instance.request["template"]
-        self._waiting[instance.id] = (template, instance)
-        # Whoever runs as another user may not move itself: the spawner does so once it knows the process.
-        doors = instance.group.doors() if instance.group is not None and instance.request["uid"] is None else []
-        request = {"id": instance.id, "env": instance.request["env"], "groups": doors}
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", outputs))]
-        try:
-            self._controls[template].sendmsg([json.dumps(request).encode()], rights)
-        except (KeyError, OSError) as error:
-            self._fail(instance, f"the template cannot fork: {error}")
+    def take_spare(self, template: str) -> Spare | None:
+        """Whoever takes it gives it to `fork`. Another one is made a little later."""
+        server = self._servers.get(template)
+        if server is None or server.spare is None or not server.spare.pid:
+            return None
+        spare, server.spare = server.spare, None
+        server.refill_at = time.monotonic() + REFILL_AFTER_S
+        return spare
+
+    def fork(self, instance: Instance, outputs: tuple[int, int], spare: Spare | None) -> None:
+        """Answers the request of `instance`, now or when the template has forked it."""
+        if spare is not None and self._wake(instance, outputs, spare):
+            return
+        server = self._servers.get(instance.request["template"])
+        message = {"id": instance.id, "env": instance.request["env"], "groups": self._doors(instance)}
+        if server is None or not _send(server.control, message, outputs):
+            self._fail(instance, "the template has ended")
+        else:
+            server.waiting[instance.id] = instance
 
     def retire(self, template: str) -> None:
         """It forks no more, and ends when its last instance has; of which it tells until then."""
-        control = self._controls.get(template)
-        if control is not None:
+        server = self._servers.get(template)
+        if server is not None:
+            server.refill_at = None
+            if server.spare is not None:
+                self._drop(server)
             with contextlib.suppress(OSError):
-                control.shutdown(socket.SHUT_WR)
+                server.control.shutdown(socket.SHUT_WR)
+
+    def retire_all(self) -> None:
+        for template in list(self._servers):
+            self.retire(template)
+
+    def advance(self, now: float) -> float | None:
+        """Makes the spares that are due. Returns when the next one is."""
+        for server in self._servers.values():
+            if server.refill_at is not None and now >= server.refill_at:
+                server.refill_at = None
+                self._park(server)
+        return min(
+            (server.refill_at for server in self._servers.values() if server.refill_at is not None), default=None
+        )
+
+    def _wake(self, instance: Instance, outputs: tuple[int, int], spare: Spare) -> bool:
+        with spare.channel as channel:
+            if not _send(channel, {"env": instance.request["env"]}, outputs):
+                return False
+        instance.pid, instance.launching = spare.pid, False
+        self._books.by_pid[spare.pid] = instance
+        self._books.send({"seq": instance.request["seq"], "pid": spare.pid})
+        return True
+
+    def _park(self, server: ForkServer) -> None:
+        id_ = f"{server.request['id']}.{next(self._numbers)}"
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            group = self._books.make_group({**server.request, "id": id_})
+            doors = group.doors() if group is not None and server.request["uid"] is None else []
+            server.spare = Spare(id_, group, ours)
+            if not _send(server.control, {"id": id_, "park": True, "groups": doors}, (theirs.fileno(),)):
+                self._drop(server)
+
+    def _drop(self, server: ForkServer) -> None:
+        """The spare ends when its channel closes."""
+        assert server.spare is not None
+        server.spare.channel.close()
+        if server.spare.group is not None:
+            self._books.discard_group(server.spare.group)
+        server.spare = None
 
     def _hear(self, template: str) -> None:
+        server = self._servers[template]
         try:
-            data = self._controls[template].recv(MESSAGE_BYTES_MAX)
+            data = server.control.recv(MESSAGE_BYTES_MAX)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            self._loop.unwatch(self._controls.pop(template).detach())
-            for asked, instance in list(self._waiting.values()):
-                if asked == template:
-                    self._fail(instance, "the template has ended")
+            self._lose(template)
             return
         message: dict[str, Any] = json.loads(data)
         if "status" in message:
-            self._ended(message["pid"], message["status"])
+            if server.spare is not None and server.spare.pid == message["pid"]:
+                self._drop(server)  # it died while it waited; the next start forks
+            self._books.ended(message["pid"], message["status"])
         elif "pid" in message:
-            self._begin(message["id"], message["pid"])
+            self._begin(server, message["id"], message["pid"])
         else:
-            self._send({"event": "template", "id": template, **message})
+            if "ready" in message:
+                server.refill_at = time.monotonic() + REFILL_AFTER_S
+            self._books.send({"event": "template", "id": template, **message})
 
-    def _begin(self, id_: str, pid: int) -> None:
-        _, instance = self._waiting.pop(id_)
-        instance.pid, instance.launching = pid, False
-        if instance.group is not None and instance.request["uid"] is not None:
-            for door in instance.group.doors():
+    def _begin(self, server: ForkServer, id_: str, pid: int) -> None:
+        """It has forked an instance or a spare."""
+        spare, instance = server.spare, server.waiting.pop(id_, None)
+        if instance is not None:
+            instance.pid, instance.launching = pid, False
+            self._books.by_pid[pid] = instance  # its parent is the template, and tells; should that die, we inherit it
+            self._books.send({"seq": instance.request["seq"], "pid": pid})
+        elif spare is not None and spare.id == id_:
+            spare.pid = pid
+        group = instance.group if instance is not None else spare and spare.group
+        if group and server.request["uid"] is not None:
+            for door in group.doors():
                 write_text(door, str(pid))
-        self._by_pid[pid] = instance  # its parent is the template, and tells; should that die, we inherit it
-        self._send({"seq": instance.request["seq"], "pid": pid})
+
+    def _lose(self, template: str) -> None:
+        server = self._servers.pop(template)
+        self._loop.unwatch(server.control.detach())
+        if server.spare is not None:
+            self._drop(server)
+        for instance in server.waiting.values():
+            self._fail(instance, "the template has ended")
+
+    def _doors(self, instance: Instance) -> list[str]:
+        """Whoever runs as another user may not move itself: the spawner does so once it knows the process."""
+        return instance.group.doors() if instance.group is not None and instance.request["uid"] is None else []
 
     def _fail(self, instance: Instance, why: str) -> None:
-        del self._waiting[instance.id]
         instance.launching, instance.failed, instance.status = False, True, 0
-        self._send({"seq": instance.request["seq"], "error": why})
+        self._books.send({"seq": instance.request["seq"], "error": why})
+
+
+def _send(to: socket.socket, message: Request, descriptors: tuple[int, ...]) -> bool:
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+    try:
+        to.sendmsg([json.dumps(message).encode()], rights)
+    except OSError:
+        return False
+    return True

@@ -70,6 +70,8 @@ class Instance:
     def freeze(self, frozen: bool) -> None:
         if self.group is None or not self.group.freeze(frozen):
             kernel.send_signal(self.members(), signal.SIGSTOP if frozen else signal.SIGCONT)
+        elif self.request["template"]:
+            self.signal(signal.SIGSTOP if frozen else signal.SIGCONT)  # it may not have entered its group yet
 
     def kill(self) -> None:
         if self.group is not None:

@@ -43,6 +43,8 @@ PLATFORM_PACKAGES = ("core", "activator", "autoscaler", "eventing", "scalers", "
 COLLECT_EVERY_S = 6 * 3600.0
 KEPT_UNUSED_S = 14 * 86400.0  # snapshots and environments that nothing has asked for since
 
+PREPARED_MAX = 4096  # remembered; then it begins anew
+
 Progress = Callable[[str, str], None]  # image, line
 
 
@@ -61,6 +63,10 @@ class Prepared:
     snapshot: Snapshot
     environment: Environment
 
+    @property
+    def is_there(self) -> bool:
+        return self.snapshot.folder.is_dir() and os.path.exists(self.environment.python)
+
 
 class PythonRuntime:
     """See `deploy.runtimes.base.Runtime`. `link` is run by runtime `process`, whose neighbor this is."""
@@ -75,6 +81,7 @@ class PythonRuntime:
         self.templates = Templates(link, settings.templates_max)
         self.progress: Progress = lambda image, line: None  # the roof may listen
         self._running: set[PythonSandbox] = set()
+        self._prepared: dict[tuple[str, bool], Prepared] = {}
 
     async def run(self, started: Started) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -118,12 +125,21 @@ class PythonRuntime:
         return sandbox
 
     async def prepared(self, container: ContainerPlan) -> Prepared:
-        """StartError."""
+        """StartError. Costs nothing when an immutable image (`…@sha256:…`) has been prepared before."""
+        asked = (container.image, "FUNCTION_TARGET" in container.env)
+        known = self._prepared.get(asked)
+        if known is not None and known.snapshot.image == container.image and known.is_there:
+            return known
         snapshot = await asyncio.to_thread(self._folders.snapshot, container.image)
+        if known is not None and known.snapshot == snapshot and known.is_there:
+            return known
         environment = await self._environments.ensure(
             snapshot.folder, tuple(container.env), lambda line: self.progress(container.image, line)
         )
-        return Prepared(snapshot, environment)
+        if len(self._prepared) >= PREPARED_MAX:
+            self._prepared.clear()
+        self._prepared[asked] = Prepared(snapshot, environment)
+        return self._prepared[asked]
 
     async def launch(self, start: FunctionStart, command: Command) -> Process:
         """Forks it if that can be, else runs the host afresh. SpawnFailed."""
@@ -146,6 +162,8 @@ class PythonRuntime:
             log=str(self._logs / f"{start.key[:12]}.log"),
             uid=uid,
             gid=gid,
+            memory=start.container.limits.memory_bytes,
+            cpu=start.container.limits.cpu_millis,
             no_new_privileges=start.container.identity.allow_privilege_escalation is False,
         )
 
@@ -187,6 +205,7 @@ class FunctionStart:
             self.environment_of_template(),
             self.cwd,
             self.user,
+            (self.container.limits.memory_bytes, self.container.limits.cpu_millis),
             self.container.identity.allow_privilege_escalation,
         )
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

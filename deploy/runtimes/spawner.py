@@ -25,7 +25,7 @@ import time
 
 from deploy.runtimes import kernel
 from deploy.runtimes.cgroups import Cgroups, Group
-from deploy.runtimes.forking import ForkServers, Loop
+from deploy.runtimes.forking import Books, ForkServers, Loop, Spare
 from deploy.runtimes.instance import Instance, Request, spawn
 
 ORPHANED_GRACE_S = 2.0  # between SIGTERM and SIGKILL when the platform is gone
@@ -43,9 +43,18 @@ class Spawner:
         self._cgroups: Cgroups | None = None
         self._instances: dict[str, Instance] = {}
         self._by_pid: dict[int, Instance] = {}
-        self._fork_servers = ForkServers(self._loop, self._by_pid, self._send, self._ended)
         self._stale: list[Group] = []  # removed as soon as the kernel lets us
         self._open = True
+        self._fork_servers = ForkServers(
+            self._loop,
+            Books(
+                by_pid=self._by_pid,
+                make_group=lambda request: make_group(self._cgroups, request),
+                discard_group=self._stale.append,
+                send=self._send,
+                ended=self._ended,
+            ),
+        )
 
     def run(self) -> None:
         """Until the platform is gone and nothing of ours is left."""
@@ -77,10 +86,12 @@ class Spawner:
                 continue
             if not instance.outputs or now >= instance.ended_at + LINGER_S:
                 self._finish(instance)
-        self._stale = [group for group in self._stale if not group.remove()]
+        self._stale[:] = [group for group in self._stale if not group.remove()]
+        refill_at = self._fork_servers.advance(now)
         if self._stale or any(instance.status is not None for instance in self._instances.values()):
             return POLL_S
         due = [instance.kill_at for instance in self._instances.values() if instance.kill_at is not None]
+        due += [refill_at] if refill_at is not None else []
         return max(0.0, min(due) - now) if due else None
 
     def _finish(self, instance: Instance) -> None:
@@ -145,12 +156,11 @@ class Spawner:
         self._send({"seq": request["seq"], **facts, "names": names})
 
     def _on_start(self, request: Request) -> None:
-        assert self._cgroups is not None
-        memory, cpu = request["memory"], request["cpu"]
-        instance = Instance(request, self._cgroups.make(request["id"].replace("/", "."), bool(memory or cpu)))
-        if instance.group is not None:
-            instance.group.limit(memory, cpu)
-        self._launch(instance, instance.group)
+        spare = self._fork_servers.take_spare(request["template"])
+        # What a template's request says of limits is meant for its spares.
+        wanted = {**request, "memory": None, "cpu": None} if request["is_template"] else request
+        instance = Instance(request, spare.group if spare is not None else make_group(self._cgroups, wanted))
+        self._launch(instance, instance.group, spare)
 
     def _on_exec(self, request: Request) -> None:
         inside = self._instances.get(request["inside"])
@@ -184,11 +194,11 @@ class Spawner:
             instance.signal(number)
             instance.freeze(False)
 
-    def _launch(self, instance: Instance, group: Group | None) -> None:
+    def _launch(self, instance: Instance, group: Group | None, spare: Spare | None = None) -> None:
         (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe()
         self._instances[instance.id] = instance
-        if instance.request.get("template") and not instance.is_exec:
-            self._fork_servers.fork(instance, (out_w, err_w))
+        if instance.request["template"] and not instance.is_exec:
+            self._fork_servers.fork(instance, (out_w, err_w), spare)
         else:
             self._spawn(instance, group, (out_w, err_w))
         for fd in (out_w, err_w):
@@ -199,7 +209,7 @@ class Spawner:
 
     def _spawn(self, instance: Instance, group: Group | None, outputs: tuple[int, int]) -> None:
         failed_r, failed_w = os.pipe()
-        control = self._fork_servers.open(instance.id) if instance.request.get("is_template") else None
+        control = self._fork_servers.open(instance.request) if instance.request["is_template"] else None
         instance.pid = spawn({**instance.request, "control": control}, group, (*outputs, failed_w))
         self._by_pid[instance.pid] = instance
         os.close(failed_w)
@@ -230,12 +240,22 @@ class Spawner:
         if self._open:
             self._open = False
             self._loop.unwatch(self._control.fileno())
+            self._fork_servers.retire_all()
             for instance in list(self._instances.values()):
                 self._stop(instance, ORPHANED_GRACE_S, signal.SIGTERM)
 
     def _send(self, message: Request) -> None:
         with contextlib.suppress(OSError):
             self._control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def make_group(cgroups: Cgroups | None, request: Request) -> Group | None:
+    """A cgroup for one instance, with its limits; None where this user may make none."""
+    assert cgroups is not None
+    group = cgroups.make(request["id"].replace("/", "."), bool(request["memory"] or request["cpu"]))
+    if group is not None:
+        group.limit(request["memory"], request["cpu"])
+    return group
 
 
 def main() -> None:

@@ -109,9 +109,10 @@ def load(options: Options) -> Any:
     return beside("discovery").load(Path(options.folder), options.entry)
 
 
-def serve(function: Any, bind: str, listening: Callable[[], None] | None = None) -> int:
+def serve(
+    function: Any, bind: str, loop: asyncio.AbstractEventLoop, listening: Callable[[], object] | None = None
+) -> int:
     """Runs the function until it is told to stop; the exit code. `listening` is called once it answers."""
-    loop = asyncio.SelectorEventLoop()  # half the start-up time of uvloop
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(_serve(function, bind, listening or (lambda: None)))
@@ -119,7 +120,7 @@ def serve(function: Any, bind: str, listening: Callable[[], None] | None = None)
         loop.close()
 
 
-async def _serve(function: Any, bind: str, listening: Callable[[], None]) -> int:
+async def _serve(function: Any, bind: str, listening: Callable[[], object]) -> int:
     server = beside("server")
     upgrade = beside("websocket").WebSocket if function.websockets else None
     listener = listen(bind, int(os.environ.get("PORT", "8080")))
@@ -144,7 +145,7 @@ def main() -> int:
     options, _ = Options.parse(sys.argv[1:])
     options = Options(**{**vars(options), "folder": os.path.abspath(options.folder)})
     prepare(options)
-    return serve(load(options), options.bind)
+    return serve(load(options), options.bind, asyncio.SelectorEventLoop())
 
 
 if __name__ == "__main__":

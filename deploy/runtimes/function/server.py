@@ -96,7 +96,7 @@ class Server:
         self._idle = asyncio.Event()
         self._date = (0, b"")
 
-    async def serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+    async def serve(self, listener: socket.socket, ready: Callable[[], object]) -> None:
         """Runs until SIGTERM or SIGINT; then answers what it has begun, lets the application shut down and returns."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -173,11 +173,16 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(threads(), context.run, function, *arguments)
+
+
+def threads() -> ThreadPoolExecutor:
+    """Where synchronous functions run; made when the first does."""
     global _threads
     if _threads is None:
         _threads = ThreadPoolExecutor(THREADS_MAX, "handler")
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_threads, context.run, function, *arguments)
+    return _threads
 
 
 def is_async(function: Callable[..., Any]) -> bool:

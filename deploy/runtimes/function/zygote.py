@@ -5,6 +5,8 @@
 The spawner starts it and holds the other end of the control socket; every message is one JSON datagram.
 
     from the spawner   {"id", "env", "groups"} with two descriptors, stdout and stderr: fork an instance
+                       {"id", "groups", "park": true} with one, a socket: fork a spare, which waits there for {"env"}
+                       and the two descriptors to become an instance
     to the spawner     {"ready": true} or {"unsafe": [why, …]} or {"failed": why}, once
                        {"id", "pid"} when forked, {"pid", "status"} when that one has ended
 
@@ -29,11 +31,13 @@ import socket
 import sys
 import threading
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 MESSAGE_BYTES_MAX = 1 << 20
+ENTER_GROUPS_AFTER_S = 0.5  # meanwhile the kernel lets nobody fork or start a thread: not during the first request
 REPLAY_BYTES_MAX = 64 * 1024  # of what the import printed: it belongs into the log of every instance
 
 
@@ -45,57 +49,6 @@ def load_host() -> Any:
     sys.modules["_pilotlight_host"] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-# --- what must not be forked
-
-
-def obstacles(sockets_before: set[str]) -> list[str]:
-    """Why the function as imported cannot be copied by a fork."""
-    found = [
-        f"the import started a thread ({thread.name})"
-        for thread in threading.enumerate()
-        if thread is not threading.main_thread()
-    ]
-    if not found and _native_threads() > 1 and not _threads_stop_for_forks():
-        found.append("the import started native threads")
-    if any(isinstance(thing, asyncio.AbstractEventLoop) and not thing.is_closed() for thing in gc.get_objects()):
-        found.append("the import made an event loop and left it open")
-    found += [f"the import left a {kind} open" for kind in sorted(open_kinds() - sockets_before)]
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-        found.append("the import started a process")
-    connection = getattr(sys.modules.get("sqlite3"), "Connection", None)
-    if connection is not None and any(isinstance(thing, connection) for thing in gc.get_objects()):
-        found.append("the import opened a SQLite database")
-    return found
-
-
-def _native_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
-
-
-def _threads_stop_for_forks() -> bool:
-    """Libraries with worker threads that are made for forks (OpenBLAS, so numpy) end them in an atfork handler."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return _native_threads() == 1
-
-
-def open_kinds() -> set[str]:
-    """What is open beside files, as "socket 4711": the inode tells an inherited one from a new one."""
-    kinds = set()
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            target = os.readlink(f"/proc/self/fd/{fd}")
-            kind = target.partition(":")[0]
-            if kind in ("socket", "pipe"):
-                kinds.add(f"{kind} {target[len(kind) + 2 : -1]}")
-            elif target.startswith("anon_inode:") and "memfd" not in target:
-                kinds.add(f"{target[11:].strip('[]')} {fd}")
-    return kinds
 
 
 # --- the fork server
@@ -112,9 +65,10 @@ class Zygote:
         self._retired = False
         self._libc = ctypes.PyDLL(None)
         self._woken_r, self._woken_w = os.pipe()
+        self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        before = open_kinds()
+        before = self._host.beside("obstacles").open_kinds()
         with Captured() as captured:
             try:
                 self._host.prepare(self._options)
@@ -124,7 +78,7 @@ class Zygote:
                 self._tell({"failed": f"{type(error).__name__}: {error}"})
                 return 1
         self._printed = captured.contents
-        unsafe = obstacles(before)
+        unsafe = self._host.beside("obstacles").obstacles(before)
         if unsafe:
             self._tell({"unsafe": unsafe})
             return 0
@@ -141,36 +95,30 @@ class Zygote:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._retire)  # sent to all when the platform ends: our instances have a grace
         signal.set_wakeup_fd(self._woken_w, warn_on_full_buffer=False)
-        selector = selectors.DefaultSelector()
-        selector.register(self._control, selectors.EVENT_READ, self._receive)
-        selector.register(self._woken_r, selectors.EVENT_READ, self._reap)
+        self._selector.register(self._control, selectors.EVENT_READ, self._receive)
+        self._selector.register(self._woken_r, selectors.EVENT_READ, self._reap)
         while not self._retired or self._children:
-            for key, _ in selector.select():
+            for key, _ in self._selector.select():
                 key.data()
-            if self._retired and self._control.fileno() in selector.get_map():
-                selector.unregister(self._control)
+            if self._retired and self._control.fileno() in self._selector.get_map():
+                self._selector.unregister(self._control)
 
     def _retire(self, *_: object) -> None:
         """Nobody will ask again; our instances live on, and so do we until the last has ended."""
         self._retired = True
 
     def _receive(self) -> None:
-        data, ancillary, _, _ = self._control.recvmsg(MESSAGE_BYTES_MAX, socket.CMSG_SPACE(2 * 4))
-        if not data:
+        request, descriptors = receive(self._control)
+        if request is None:
             self._retire()
             return
-        outputs = array.array("i")
-        for level, kind, payload in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                outputs.frombytes(payload[: len(payload) - len(payload) % 4])
-        request = json.loads(data)
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become(request, outputs, parent)
-        for fd in outputs:
+            self._become(request, descriptors, parent)
+        for fd in descriptors:
             os.close(fd)
         self._children.add(pid)
         self._tell({"id": request["id"], "pid": pid})
@@ -187,39 +135,67 @@ class Zygote:
         with contextlib.suppress(OSError):
             self._control.send(json.dumps(message).encode())
 
-    def _become(self, request: dict[str, Any], outputs: array.array[int], parent: int) -> NoReturn:
-        """In the child: an instance of its own."""
+    def _become(self, request: dict[str, Any], descriptors: list[int], parent: int) -> NoReturn:
+        """In the child: an instance of its own, at once or when it is wanted."""
         code = 1
         try:
-            self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(127)
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            os.setsid()
-            for target, source in enumerate(outputs, 1):
+            self._leave_template(parent)
+            loop = asyncio.SelectorEventLoop()  # half the start-up time of uvloop
+            groups = request["groups"]
+            if request.get("park"):
+                request, descriptors = self._park(groups, descriptors[0])
+                groups = []
+            for target, source in enumerate(descriptors, 1):
                 os.dup2(source, target)
                 os.close(source)
-            for fd in (self._control.detach(), self._woken_r, self._woken_w):
-                os.close(fd)
             os.environ.clear()
             os.environ.update(request["env"])
             renew()
             for target, text in enumerate(self._printed, 1):
                 if text:
                     os.write(target, text)
-            groups = request.get("groups", ())
-            enter = (lambda: enter_groups(groups)) if groups else None
-            code = self._host.serve(self._function, self._options.bind, enter)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            later = partial(loop.call_later, ENTER_GROUPS_AFTER_S, enter_groups_beside, groups)
+            code = self._host.serve(self._function, self._options.bind, loop, later if groups else None)
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
         except BaseException:
             traceback.print_exc()
         finally:
             leave(code)
+
+    def _leave_template(self, parent: int) -> None:
+        self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(127)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        self._selector.close()
+        for fd in (self._control.detach(), self._woken_r, self._woken_w):
+            os.close(fd)
+
+    def _park(self, groups: list[str], channel_fd: int) -> tuple[dict[str, Any], list[int]]:
+        """A spare does ahead of its time whatever takes some: enters its cgroups, makes its copies of hot pages."""
+        enter_groups(groups)
+        warm(self._host)
+        if self._function.shape != "asgi":
+            self._host.beside("shapes").threads().submit(int).result()  # the first thread of those for handlers
+        with socket.socket(fileno=channel_fd) as channel:
+            request, descriptors = receive(channel)
+        if request is None:
+            os._exit(0)
+        return request, descriptors
+
+
+def receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """One message and the descriptors that came with it; None at the end."""
+    data, ancillary, _, _ = control.recvmsg(MESSAGE_BYTES_MAX, socket.CMSG_SPACE(2 * 4))
+    descriptors = array.array("i")
+    for level, kind, payload in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(payload[: len(payload) - len(payload) % 4])
+    return (json.loads(data) if data else None), list(descriptors)
 
 
 def leave(code: int) -> NoReturn:
@@ -255,15 +231,15 @@ def renew() -> None:
         tempfile.__dict__["tempdir"] = None  # that of the template, should the import have asked for it
 
 
-def enter_groups(paths: list[str]) -> None:
-    """Moves into the instance's cgroups once it answers, beside its work: a move may wait 15 ms for an RCU period."""
+def enter_groups(doors: list[str]) -> None:
+    for door in doors:
+        with contextlib.suppress(OSError), open(door, "w", encoding="ascii") as file:
+            file.write("0")
 
-    def enter() -> None:
-        for path in paths:
-            with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as file:
-                file.write("0")
 
-    threading.Thread(target=enter, name="cgroups", daemon=True).start()
+def enter_groups_beside(doors: list[str]) -> None:
+    """Beside the instance's work, since a move waits up to 15 ms for an RCU period."""
+    threading.Thread(target=enter_groups, args=(doors,), name="cgroups", daemon=True).start()
 
 
 class Captured:

@@ -1,4 +1,4 @@
-"""deploy/runtimes/function/zygote.py: real forks."""
+"""deploy/runtimes/function/zygote.py and deploy/runtimes/function/obstacles.py: real forks."""
 
 from __future__ import annotations
 
