@@ -12,7 +12,7 @@ from pydantic import Field
 from core.errors import FieldError, FieldProblem
 from core.resources.containers import LocalObjectReference
 from core.resources.event_columns import EVENT_COLUMNS
-from core.resources.fields import doc, keyed, whole
+from core.resources.fields import doc, keyed
 from core.resources.meta import AdmissionContext, Column, Json, Kind, Lifetime, Model, Resource
 from core.resources.names import check_config_key, check_dns1123_label
 from core.resources.problems import forbidden, invalid, required
@@ -92,7 +92,11 @@ class EventSeries(Model):
 
 
 class Event(Resource):
-    involved_object: ObjectReference = whole("What it is about.")
+    involved_object: ObjectReference = Field(
+        default_factory=ObjectReference,
+        description="What it is about.",
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
+    )
     reason: str | None = doc("Why, in one word.")
     message: str | None = doc("What happened, in a sentence.")
     type: str | None = doc("Normal or Warning.")
@@ -182,6 +186,15 @@ def validate_namespace(obj: Json, context: AdmissionContext) -> Sequence[FieldEr
     return [invalid("metadata.name", name, problem)] if problem else []
 
 
+def validate_event(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
+    """An event lives in the namespace of what it is about; cluster-scoped things have theirs in `default`."""
+    found = (obj.get("involvedObject") or {}).get("namespace", "")
+    namespace = obj["metadata"].get("namespace", "")
+    if found == namespace or (not found and namespace in ("default", "kube-system")):
+        return []
+    return [invalid("involvedObject.namespace", found, "does not match event.namespace")]
+
+
 def _entries(*fields: str) -> Any:
     return lambda obj: sum(len(obj.get(field) or ()) for field in fields)
 
@@ -249,5 +262,6 @@ EVENT: Kind[Event] = Kind(
     lifetime=Lifetime.EPHEMERAL,
     status=False,
     generation=False,
+    validate=validate_event,
     columns=EVENT_COLUMNS,
 )

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import FieldProblem
 from core.resources.core_services import CORE_SERVICE
-from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SECRET
+from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.meta import AdmissionContext, Json, Kind
 from core.resources.pod_rules import default_pod_spec, default_probe, pod_grace_s, qos_class, warn_pod_spec
@@ -331,6 +331,15 @@ def test_a_service_port_leads_to_the_same_port_of_its_pods() -> None:
     CORE_SERVICE.default(obj, CONTEXT)
     assert obj["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
     assert obj["spec"]["type"] == "ClusterIP"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "about", "fits"),
+    [("a", {"namespace": "a"}, True), ("a", {"namespace": "b"}, False), ("default", {}, True), ("a", {}, False)],
+)
+def test_an_event_lives_where_its_object_lives(namespace: str, about: Json, fits: bool) -> None:
+    event = {"metadata": {"name": "e", "namespace": namespace}, "involvedObject": about}
+    assert (EVENT.validate(event, CONTEXT) == []) is fits
 
 
 def test_a_namespace_carries_its_name_as_a_label() -> None:
