@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from activator.bodies import chunk, last_chunk
-from activator.forwarding import Framing, response_framing, response_head
+from activator.forwarding import CHUNKED, CLOSE, NONE, response_framing, response_head
 from activator.heads import RequestHead, ResponseHead
 
 
@@ -14,7 +14,7 @@ class Answer:
 
     def __init__(self, head: ResponseHead, request: RequestHead, keep: bool) -> None:
         self._framing = response_framing(head, request)
-        self.keep = keep and request.keep_alive and self._framing is not Framing.CLOSE
+        self.keep = keep and request.keep_alive and self._framing is not CLOSE
 
     def head(self, head: ResponseHead, request: RequestHead, more: bytes) -> bytes:
         """`more` are lines of the gateway's own."""
@@ -25,7 +25,7 @@ class Answer:
         return response_head(head, self._framing, more)
 
     def content(self, content: bytes, done: bool, trailers: bytes = b"") -> bytes:
-        if self._framing is Framing.CHUNKED:
+        if self._framing is CHUNKED:
             data = chunk(content) if content else b""
             return data + last_chunk(trailers) if done else data
-        return b"" if self._framing is Framing.NONE else content
+        return b"" if self._framing is NONE else content

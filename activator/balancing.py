@@ -32,7 +32,8 @@ class LeastLoaded(Generic[T]):
     def add(self, instance: T, load: int = 0) -> None:
         """`load`: what it is working on already, where it was away for a while."""
         if instance not in self._load:
-            self._load[instance] = load
+            while len(self._levels) < load:
+                self._levels.append({})
             self._enter(instance, load)
 
     def discard(self, instance: T) -> None:
@@ -43,13 +44,17 @@ class LeastLoaded(Generic[T]):
 
     def acquire(self) -> T | None:
         """The least loaded, counted one up; None where all are at their limit, or there is none."""
-        load = self._rise()
-        if load is None or (self.limit and load >= self.limit):
+        if not self._load:
             return None
-        level = self._levels[load]
+        levels, load = self._levels, self._lowest
+        while not levels[load]:
+            load += 1
+        self._lowest = load
+        if self.limit and load >= self.limit:
+            return None
+        level = levels[load]
         instance = next(iter(level))
         del level[instance]
-        self._load[instance] = load + 1
         self._enter(instance, load + 1)
         return instance
 
@@ -58,7 +63,6 @@ class LeastLoaded(Generic[T]):
         load = self._load.get(instance)
         if load:
             del self._levels[load][instance]
-            self._load[instance] = load - 1
             self._enter(instance, load - 1)
 
     @property
@@ -67,15 +71,10 @@ class LeastLoaded(Generic[T]):
         return sum(max(0, self.limit - load) for load in self._load.values()) if self.limit else None
 
     def _enter(self, instance: T, load: int) -> None:
-        while len(self._levels) <= load:
+        """At most one level above those that there are."""
+        if load == len(self._levels):
             self._levels.append({})
         self._levels[load][instance] = None
-        self._lowest = min(self._lowest, load)
-
-    def _rise(self) -> int | None:
-        """The lowest level with anyone on it."""
-        if not self._load:
-            return None
-        while not self._levels[self._lowest]:
-            self._lowest += 1
-        return self._lowest
+        self._load[instance] = load
+        if load < self._lowest:
+            self._lowest = load

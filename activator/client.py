@@ -11,6 +11,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol, cast
 
 from activator.bodies import BadBody
@@ -52,6 +53,7 @@ class ClientConnection(asyncio.Protocol):
     """`exchange.Downstream`. `public`: only what is meant for the outside is served here."""
 
     write: Callable[[bytes], None]  # the transport's own
+    set_due: Callable[[float], None]  # the wheel's own
 
     def __init__(self, front: Front, public: bool) -> None:
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
@@ -70,6 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.write = self.transport.write
+        self.set_due = partial(self._front.wheel.arm, self)
         if (connection := transport.get_extra_info("socket")) is not None:
             self._descriptor = connection.fileno()
         name = transport.get_extra_info("peername")
@@ -170,18 +173,15 @@ class ClientConnection(asyncio.Protocol):
             self._front.departures.unwatch(self._descriptor)
             self.transport.resume_reading()
 
-    def set_due(self, due: float) -> None:
-        self._front.wheel.arm(self, due)
-
     def switch(self, tunnel: Tunnel) -> None:
         early, self.requests.early = self.requests.early, b""
         self.unhold()
         tunnel.join(self.transport, early)
 
-    def answered(self, keep: bool) -> None:
+    def answered(self, keep: bool, now: float) -> None:
         self.exchange = None
         if keep:
-            self.set_due(self._front.shared.clock.monotonic() + self._front.limits.idle_timeout_s)
+            self.set_due(now + self._front.limits.idle_timeout_s)
             if self.requests.early:
                 asyncio.get_running_loop().call_soon(self.read_next)
         else:
@@ -193,7 +193,7 @@ class ClientConnection(asyncio.Protocol):
         keep = request is not None and request.keep_alive and whole and not self._front.shared.draining
         bodiless = request is not None and request.method == b"HEAD"
         self.transport.write(problem.response(bodiless=bodiless, close=not keep))
-        self.answered(keep)
+        self.answered(keep, self._front.shared.clock.monotonic())
 
     def abort(self) -> None:
         if (connection := self.transport.get_extra_info("socket")) is not None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from activator.answers import Answer
-from activator.forwarding import Framing, Peer, Traces, request_head, response_head
+from activator.forwarding import NONE, Peer, Traces, request_head, response_head
 from activator.heads import RequestHead, ResponseHead
 from activator.instances import Instance
 from activator.ledger import account
-from activator.payload import Payload
+from activator.payload import NO_PAYLOAD, Payload
 from activator.problem import Problem, bad_gateway, request_timeout
 from activator.routing import Destination
 from activator.throttler import Backend
@@ -49,7 +49,7 @@ class Downstream(Protocol):
     def unhold(self) -> None:
         """Goes on reading it."""
 
-    def answered(self, keep: bool) -> None:
+    def answered(self, keep: bool, now: float) -> None:
         """The response is whole. `keep`: another request may follow."""
 
     def refused(self, problem: Problem) -> None:
@@ -77,7 +77,7 @@ class Counters:
     """Since the start; plain integers, exported by the roof."""
 
     requests: int = 0
-    statuses: list[int] = field(default_factory=lambda: [0] * 6)  # of instances' answers, by hundreds
+    statuses: list[int] = field(default_factory=lambda: [0] * 10)  # of instances' answers, by hundreds
     queued: int = 0
     cold: int = 0
     refused: int = 0  # answered by the gateway itself
@@ -126,7 +126,8 @@ class Exchange:
     def start(self, content: bytes, done: bool, trailers: bytes) -> None:
         """The head is here, and the beginning of the body."""
         shared, client = self._shared, self._client
-        self._payload = Payload(content, done, self._request.chunked, trailers)
+        request = self._request
+        self._payload = Payload(content, done, request.chunked, trailers) if request.has_body else NO_PAYLOAD
         self.held_bytes = WEIGHT_BYTES + len(content)
         now = self.arrived = self._sent_at = self.last_write = shared.clock.monotonic()
         client.set_due(now + self._backend.limits.first_byte_s)
@@ -140,7 +141,7 @@ class Exchange:
     def dispatch(self, instance: Instance) -> None:
         """The throttler has a slot for it."""
         self._instance = instance
-        now = self._shared.clock.monotonic()
+        now = self._shared.clock.monotonic() if self.queued else self.arrived
         connection = instance.take(now, repeatable=self._payload.kept and self.method in REPEATABLE)
         if isinstance(connection, Upstream):
             self._send(connection, now)
@@ -195,7 +196,7 @@ class Exchange:
         """The client went away."""
         if not self._over:
             self._shared.counters.left += 1
-            self.end()
+            self.end(self._shared.clock.monotonic())
 
     def client_writable(self, writable: bool) -> None:
         """Backpressure from the client."""
@@ -220,7 +221,7 @@ class Exchange:
 
     def interim(self, head: ResponseHead) -> None:
         if self._request.minor == 1:
-            self._client.write(response_head(head, Framing.NONE, b""))
+            self._client.write(response_head(head, NONE, b""))
 
     def respond(self, head: ResponseHead, content: bytes, done: bool) -> None:
         request, shared = self._request, self._shared
@@ -229,22 +230,22 @@ class Exchange:
         answer = self._answer = Answer(head, request, self._payload.done and not shared.draining)
         more = self._timing(now) if self.queued or request.special else b""
         data = answer.head(head, request, more) + answer.content(content, done)
-        shared.counters.statuses[min(head.status // 100, 5)] += 1
+        shared.counters.statuses[head.status // 100] += 1
         if done:
-            self.end()
+            self.end(now)
         self._client.write(data)
         if done:
-            self._client.answered(answer.keep)
+            self._client.answered(answer.keep, now)
 
     def content(self, content: bytes, done: bool, trailers: bytes) -> None:
-        self.last_write = self._shared.clock.monotonic()
+        now = self.last_write = self._shared.clock.monotonic()
         data = self._answer.content(content, done, trailers)
         if done:
-            self.end()
+            self.end(now)
         if data:
             self._client.write(data)
         if done:
-            self._client.answered(self._answer.keep)
+            self._client.answered(self._answer.keep, now)
 
     def switched(self, head: ResponseHead, data: bytes) -> None:
         upstream = self._upstream
@@ -255,7 +256,7 @@ class Exchange:
         self._begun = True
         self._shared.counters.statuses[1] += 1
         lines = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade
-        self._client.write(response_head(head, Framing.NONE, lines) + data)
+        self._client.write(response_head(head, NONE, lines) + data)
         self._client.switch(Tunnel(self, self._client, upstream, self._shared.clock))
 
     def lost(self, answered: bool) -> None:
@@ -279,7 +280,7 @@ class Exchange:
         """There will be no whole answer from an instance."""
         if self._over:
             return
-        self.end()
+        self.end(self._shared.clock.monotonic())
         if self._begun:
             self._shared.counters.aborted += 1
             self._client.abort()
@@ -287,12 +288,11 @@ class Exchange:
             self._shared.counters.refused += 1
             self._client.refused(problem)
 
-    def end(self) -> None:
+    def end(self, now: float) -> None:
         """Gives back the connection and the slot, and counts the request out; once."""
         if self._over:
             return
         self._over = True
-        now = self._shared.clock.monotonic()
         upstream, instance = self._upstream, self._instance
         if upstream is not None:
             upstream.reusable = upstream.reusable and self._payload.done

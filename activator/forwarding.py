@@ -28,6 +28,9 @@ class Framing(Enum):
     CLOSE = "close"  # the end of the connection (to an HTTP/1.0 client)
 
 
+NONE, LENGTH, CHUNKED, CLOSE = Framing  # an enum's members are slow to look up
+
+
 class Peer:
     """A client, as the app is told of it. One per connection, so that its lines are made once per host."""
 
@@ -139,16 +142,16 @@ def has_no_body(method: bytes, status: int) -> bool:
 
 def response_framing(head: ResponseHead, request: RequestHead) -> Framing:
     if has_no_body(request.method, head.status):
-        return Framing.NONE
+        return NONE
     if head.length is not None:
-        return Framing.LENGTH
-    return Framing.CHUNKED if request.minor == 1 else Framing.CLOSE
+        return LENGTH
+    return CHUNKED if request.minor == 1 else CLOSE
 
 
 def response_head(head: ResponseHead, framing: Framing, more: bytes) -> bytes:
     """The response's head for the client; `more` are this hop's own lines."""
     fields = head.fields
-    if framing is Framing.CHUNKED:
+    if framing is CHUNKED:
         more += b"Transfer-Encoding: chunked\r\n"
     elif head.length is not None and (head.status < 200 or head.status == 204):
         fields = without(fields, {b"content-length"})

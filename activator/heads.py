@@ -60,10 +60,12 @@ class Malformed:
 class RequestHead:
     """A request as it was understood. `fields` are whole lines, as they came, less those that must not travel on."""
 
-    __slots__ = (
-        "chunked", "content_length", "expects_continue", "fields", "host", "keep_alive", "method", "minor", "special",
-        "target", "upgrade",
-    )  # fmt: skip
+    # Values of most requests, overwritten on those that have others.
+    content_length = 0
+    chunked = False
+    expects_continue = False
+    upgrade = b""  # the protocol asked for
+    special: Special = ()
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: bytes, host: bytes) -> None:
         self.method = method
@@ -72,11 +74,6 @@ class RequestHead:
         self.fields = fields
         self.host = host  # lowered; with the port, as it was sent
         self.keep_alive = minor == 1
-        self.content_length = 0
-        self.chunked = False
-        self.expects_continue = False
-        self.upgrade = b""  # the protocol asked for
-        self.special: Special = ()
 
     @property
     def has_body(self) -> bool:
@@ -90,7 +87,9 @@ class RequestHead:
 class ResponseHead:
     """A response as it was understood. `length` is None where the end of the connection ends the body."""
 
-    __slots__ = ("chunked", "fields", "keep_alive", "length", "minor", "reason", "status", "upgrade")
+    length: int | None = None
+    chunked = False
+    upgrade = b""
 
     def __init__(self, status: int, reason: bytes, minor: int, fields: bytes) -> None:
         self.status = status
@@ -98,9 +97,6 @@ class ResponseHead:
         self.minor = minor
         self.fields = fields
         self.keep_alive = minor == 1
-        self.length: int | None = None
-        self.chunked = False
-        self.upgrade = b""
 
 
 def parse_request(head: bytes) -> RequestHead | Malformed:

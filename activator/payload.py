@@ -55,3 +55,7 @@ class Payload:
     def _let_go(self) -> None:
         self.kept = False
         self._pieces = []
+
+
+NO_PAYLOAD: Final = Payload(b"", done=True, chunked=False)
+"""Of all requests without a body: nothing is ever added to one that is done."""

@@ -26,7 +26,7 @@ class Requests:
         early = self.early
         if early:
             data = early + data
-        elif data[:2] == b"\r\n":
+        if data[:2] == b"\r\n" and len(early) < 2:
             data = data[2:]  # an empty line before the request line is forgiven (RFC 9112, 2.2)
         end = data.find(b"\r\n\r\n", max(0, len(early) - 3)) + 4
         if end < 4 or end > HEAD_BYTES_MAX:

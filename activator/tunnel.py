@@ -52,13 +52,13 @@ class Owner(Protocol):
 
     last_write: float
 
-    def end(self) -> None: ...
+    def end(self, now: float) -> None: ...
 
 
 class Client(Protocol):
     """The client's connection."""
 
-    def answered(self, keep: bool) -> None: ...
+    def answered(self, keep: bool, now: float) -> None: ...
 
 
 class Tunnel:
@@ -93,5 +93,6 @@ class Tunnel:
             end.transport.close()
         if ends:
             self._upstream.closed = True
-            self._owner.end()
-            self._client.answered(keep=False)
+            now = self._clock.monotonic()
+            self._owner.end(now)
+            self._client.answered(keep=False, now=now)

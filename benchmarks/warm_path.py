@@ -1,0 +1,227 @@
+"""The warm path: the gateway with all its features on one core, against a bare uvicorn ASGI hello on the same core.
+
+Load generator and function share the other core, pinned with `taskset`: the gateway is what is measured. wrk where it
+is installed (`apt-get install wrk`), else a small generator of our own, which is slower than the gateway and says so.
+Rounds alternate between the servers, and ratios are taken within a round, so that a busy machine disturbs both sides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from activator.service import Activator
+from benchmarks.report import Row, percentile, print_rows, write
+from core.clock import SystemClock
+from core.resources.core_services import CORE_SERVICE
+from core.resources.discovery_v1 import ENDPOINT_SLICE
+from core.resources.networking import INGRESS
+from core.resources.pilotlight import ADDRESS
+from core.resources.pods import POD
+from core.resources.serving import REVISION
+from core.resources.serving_labels import REVISION_LABEL
+from core.stats import StatisticBus
+from core.store.memory import MemoryStore
+from core.tasks import start_service
+
+CONNECTIONS = 50
+SECONDS = 4
+ROUNDS = 5
+HOST = "hello.default.localhost"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
+
+
+# The servers, each a process of its own: `python -m benchmarks.warm_path ROLE [FUNCTION_PORT]` prints its port.
+
+
+class Function(asyncio.Protocol):
+    """As fast as Python gets, so that the gateway is the bottleneck."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(ANSWER * data.count(b"\r\n\r\n"))
+
+
+async def serve_function() -> None:
+    server = await asyncio.get_running_loop().create_server(Function, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+async def serve_gateway(function_port: int) -> None:
+    """The whole data path: routes, instances and limits come from objects in a store, as they do in the platform."""
+    clock = SystemClock()
+    store = MemoryStore((REVISION, POD, CORE_SERVICE, ENDPOINT_SLICE, INGRESS), clock)
+    here = {"namespace": "default"}
+    split = {"serviceNamespace": "default", "serviceName": "hello-1", "percent": 100}
+    rule = {"hosts": [HOST], "http": {"paths": [{"splits": [split]}]}}
+    await store.create(REVISION, {"metadata": {"name": "hello-1", **here}, "spec": {"containerConcurrency": 100}})
+    await store.create(INGRESS, {"metadata": {"name": "hello", **here}, "spec": {"rules": [rule]}})
+    pod = {
+        "metadata": {
+            "name": "pod", **here, "labels": {REVISION_LABEL: "hello-1"},
+            "annotations": {ADDRESS: f"127.0.0.1:{function_port}"},
+        },
+        "spec": {"containers": [{"name": "user-container", "image": "x"}]},
+    }  # fmt: skip
+    await store.create(POD, pod)
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    await store.modify(POD, "pod", "default", lambda obj: {**obj, "status": ready}, "status")
+    activator = Activator(store, clock, StatisticBus())
+    async with asyncio.TaskGroup() as group:
+        await start_service(group, activator.run, "activator")
+        print(await activator.listen("127.0.0.1", 0), flush=True)
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """The yardstick's ASGI application."""
+    if scope["type"] == "http":
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def serve_uvicorn() -> None:
+    import uvicorn
+
+    server = uvicorn.Server(
+        uvicorn.Config(hello, port=0, log_level="error", access_log=False, lifespan="off", http="httptools")
+    )
+    server.lifespan = server.config.load() or server.config.lifespan_class(server.config)
+    await server.startup()
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    await server.main_loop()
+
+
+@contextmanager
+def process(core: int, *arguments: str) -> Iterator[int]:
+    """One of the servers on one core; its port."""
+    command = [*pinned(core), sys.executable, "-m", "benchmarks.warm_path", *arguments]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert running.stdout is not None
+        port = next(line for line in running.stdout if line.strip().isdigit())
+        yield int(port)
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def pinned(core: int) -> list[str]:
+    cores = os.cpu_count() or 1
+    return ["taskset", "-c", str(core % cores)] if shutil.which("taskset") else []
+
+
+# The load.
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run saw."""
+
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+
+def run_load(port: int) -> Load:
+    if shutil.which("wrk") is None:
+        command = [*pinned(1), sys.executable, "-m", "benchmarks.warm_path", "load", str(port)]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        per_s, p50, p99 = map(float, output.split())
+        return Load(per_s, p50, p99, 0)
+    command = [*pinned(1), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "--latency", "-H", f"Host: {HOST}"]
+    output = subprocess.run([*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
+    errors = sum(int(n) for n in re.findall(r"(?:Non-2xx.*responses|connect|read|write|timeout):? (\d+)", output))
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert rate is not None, output
+    return Load(float(rate[1]), wrk_ms(output, 50), wrk_ms(output, 99), errors)
+
+
+def wrk_ms(output: str, share: int) -> float:
+    found = re.search(rf"\s{share}%\s+([\d.]+)(us|ms|s)", output)
+    assert found is not None, output
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+async def generate(port: int) -> None:
+    """The generator for machines without wrk: one request at a time on each connection."""
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
+    request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while (begin := time.perf_counter()) < end:
+            writer.write(request)
+            await reader.readuntil(b"hello")
+            times.append(time.perf_counter() - begin)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    print(len(times) / SECONDS, percentile(times, 0.5) * 1000, percentile(times, 0.99) * 1000)
+
+
+def measure() -> list[Row]:
+    with (
+        process(1, "function") as function,
+        process(0, "gateway", str(function)) as gateway,
+        process(0, "uvicorn") as yardstick,
+    ):
+        runs = [(run_load(gateway), run_load(yardstick), run_load(function)) for _ in range(ROUNDS)]
+    ours, bare, direct = (list(side) for side in zip(*runs, strict=True))
+    ratio = statistics.median(one.per_s / other.per_s for one, other, _ in runs)
+    added = statistics.median(one.p99_ms - other.p99_ms for one, _, other in runs)
+    tool = "wrk" if shutil.which("wrk") else "our own generator (wrk is not installed)"
+    numbers = {
+        "ratio": ratio,
+        "added_p99_ms": added,
+        "gateway": [vars(load) for load in ours],
+        "uvicorn": [vars(load) for load in bare],
+        "direct": [vars(load) for load in direct],
+    }
+    errors = sum(load.errors for load in ours)
+    note = f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s, median; {tool}; {errors} errors"
+    rate, yard = (statistics.median(load.per_s for load in side) for side in (ours, bare))
+    p99, direct_p99 = (statistics.median(load.p99_ms for load in side) for side in (ours, direct))
+    return [
+        Row(
+            "warm path, requests/s on one core", ">= 0.6 x bare uvicorn", f"{ratio:.2f} x ({rate:,.0f}/s)",
+            ratio >= 0.6 and not errors, f"uvicorn {yard:,.0f}/s", note, numbers,
+        ),
+        Row(
+            "warm path, added p99", "<= 3 ms", f"{added:.2f} ms ({p99:.2f} ms)", added <= 3.0,
+            f"the function without gateway {direct_p99:.2f} ms", "at saturation, the worst case",
+        ),
+    ]  # fmt: skip
+
+
+ROLES = {
+    "function": serve_function,
+    "gateway": lambda: serve_gateway(int(sys.argv[2])),
+    "uvicorn": serve_uvicorn,
+    "load": lambda: generate(int(sys.argv[2])),
+}
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        uvloop.run(ROLES[sys.argv[1]]())
+    else:
+        rows = measure()
+        print_rows(rows)
+        write("warm_path", rows)
