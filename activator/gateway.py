@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import Final
 
 import structlog
@@ -62,10 +63,13 @@ class Gateway:
         server = await loop.create_server(
             lambda: ClientConnection(self, public), host, port, backlog=BACKLOG, reuse_port=reuse_port or None
         )
-        self._servers.append(server)
-        actual: int = server.sockets[0].getsockname()[1]
-        log.info("gateway listens", host=host, port=actual, public=public)
-        return actual
+        return self._listening(server, public)
+
+    async def adopt(self, listener: socket.socket, *, public: bool = False) -> int:
+        """The same on a socket that is bound already: who connected before now has waited in its backlog."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: ClientConnection(self, public), sock=listener, backlog=BACKLOG)
+        return self._listening(server, public)
 
     def open(self, client: ClientConnection, request: RequestHead) -> Exchange | Problem:
         """One exchange, or why not."""
@@ -101,6 +105,12 @@ class Gateway:
         """Whatever is due."""
         for client in self.wheel.expire(now):
             client.expire(now)
+
+    def _listening(self, server: asyncio.Server, public: bool) -> int:
+        self._servers.append(server)
+        host, port = server.sockets[0].getsockname()[:2]
+        log.info("gateway listens", host=host, port=port, public=public)
+        return int(port)
 
     async def drain(self) -> None:
         """Accepts nothing more, closes what is idle, and returns when the last answer is out."""

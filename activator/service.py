@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -26,7 +27,7 @@ from activator.routing import Draw, EvenDraw
 from activator.throttler import Throttler
 from activator.wheel import TICK_S
 from core.clock import Clock
-from core.stats import StatisticBus
+from core.stats import RevisionKey, StatisticBus
 from core.store.base import Store
 from core.tasks import Started, start_service
 
@@ -79,6 +80,10 @@ class Activator:
         """The actual port. `public`: cluster-local hosts are not served there. OSError where the port is taken."""
         return await self._running.listen(host, port, public=public)
 
+    async def adopt(self, listener: socket.socket, *, public: bool = False) -> int:
+        """The same on a socket that is bound already."""
+        return await self._running.adopt(listener, public=public)
+
     async def drain(self, deadline_s: float) -> bool:
         """Accepts nothing more and waits for what is under way; False where some was still left at the deadline."""
         try:
@@ -87,6 +92,11 @@ class Activator:
         except TimeoutError:
             return False
         return True
+
+    def waiting(self, revision: RevisionKey) -> int:
+        """Requests in the line of a revision."""
+        backend = self._throttler.backends.get(revision)
+        return len(backend.queue) if backend is not None else 0
 
     def snapshot(self) -> dict[str, float]:
         """Counters and gauges by metric name, for `/metrics`."""

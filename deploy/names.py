@@ -1,137 +1,65 @@
-"""Keeps the hosts files of instances up to date, as Routes, core Services and DomainMappings come and go.
+"""Which host names lead to the gateway, told to every runtime whenever they change.
 
-One file per way of seeing the gateway: the process runtimes reach it on loopback, containers by another address. A file
-is rewritten in place, because it is bind-mounted over /etc/hosts of processes that run.
+A function reaches another at its `status.address.url` because each runtime gives its instances an /etc/hosts with these
+names. They are read from what routes requests: every host of every Ingress, and the core Services. On a cluster this is
+the cluster's DNS.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from core.clock import Clock
-from core.errors import Expired
+from core.reconcile.controller import Controller, Watched
 from core.resources.core_services import CORE_SERVICE
-from core.resources.meta import Json, Kind
-from core.resources.serving import DOMAIN_MAPPING, ROUTE
-from core.store.base import EventType, Store
+from core.resources.meta import Json, ObjectKey
+from core.resources.networking import INGRESS
+from core.settings.domain import CLUSTER_DOMAIN
+from core.store.base import Store, WatchEvent
 from core.tasks import Started
-from deploy.hostsfile import host_of, hosts_text, local_names
 
-MACHINE_HOSTS = Path("/etc/hosts")
-GATHER_S = 0.02  # many Services that appear together are one rewrite
+Sink: TypeAlias = Callable[[Sequence[str]], None]
+"""Takes all names, in order; called when they differ from those before."""
 
-NamesOf: TypeAlias = Callable[[Json], tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class HostsFile:
-    """`address`: where the gateway answers, seen from whoever mounts `path`."""
-
-    path: Path
-    address: str
+_ALL = ObjectKey("", "names")  # one key: however many objects change at once, the names are gathered once
 
 
 class Names:
-    """`files` exist before `run` is called: a runtime may mount them from its first moment (`prepare`)."""
+    """Watches, gathers, tells."""
 
-    def __init__(self, store: Store, clock: Clock, files: tuple[HostsFile, ...], machine: Path = MACHINE_HOSTS) -> None:
-        self._store, self._clock, self._files, self._machine = store, clock, files, machine
-        self._names: dict[tuple[str, str, str], tuple[str, ...]] = {}
-        self._changed = asyncio.Event()
-
-    def prepare(self) -> None:
-        """Makes the files, with the machine's own names only."""
-        for file in self._files:
-            file.path.parent.mkdir(parents=True, exist_ok=True)
-            file.path.touch(mode=0o644)
-        self._write()
+    def __init__(self, store: Store, clock: Clock, sinks: Sequence[Sink]) -> None:
+        self._store = store
+        self._sinks = sinks
+        self._told: Sequence[str] | None = None
+        watches = (Watched(INGRESS, _everything), Watched(CORE_SERVICE, _everything))
+        self._controller = Controller("names", store, self._reconcile, watches, clock)
 
     async def run(self, started: Started) -> None:
-        self.prepare()
-        async with asyncio.TaskGroup() as group:
-            listed = []
-            for kind, names_of in SOURCES.items():
-                listed.append(done := asyncio.Event())
-                group.create_task(self._follow(kind, names_of, done), name=f"names:{kind.plural}")
-            for done in listed:
-                await done.wait()
-            self._write()
-            started()
-            while True:
-                await self._changed.wait()
-                await self._clock.sleep(GATHER_S)
-                self._changed.clear()
-                self._write()
+        """Until cancelled."""
+        await self._controller.run(started)
 
-    async def _follow(self, kind: Kind[Any], names_of: NamesOf, listed: asyncio.Event) -> None:
-        while True:
-            listing = await self._store.list(kind)
-            self._names = {key: names for key, names in self._names.items() if key[0] != kind.resource}
-            for obj in listing.items:
-                self._note(kind, obj, names_of(obj))
-            listed.set()
-            try:
-                async with self._store.watch(kind, since=listing.resource_version) as changes:
-                    async for event in changes:
-                        if event.type is not EventType.BOOKMARK:
-                            gone = event.type is EventType.DELETED
-                            self._note(kind, event.object, () if gone else names_of(event.object))
-                return
-            except Expired:
-                continue
-
-    def _note(self, kind: Kind[Any], obj: Json, names: tuple[str, ...]) -> None:
-        key = (kind.resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-        if self._names.get(key, ()) == names:
-            return
-        self._names.pop(key, None)
-        if names:
-            self._names[key] = names
-        self._changed.set()
-
-    def _write(self) -> None:
-        try:
-            machine = self._machine.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            machine = "127.0.0.1 localhost\n"
-        for file in self._files:
-            _rewrite(file.path, hosts_text(machine, file.address, self._names.values()).encode())
+    async def _reconcile(self, key: ObjectKey) -> None:
+        ingresses, services = await asyncio.gather(self._store.list(INGRESS), self._store.list(CORE_SERVICE))
+        names = gather_names(ingresses.items, services.items)
+        if names != self._told:
+            self._told = names
+            for sink in self._sinks:
+                sink(names)
 
 
-def _rewrite(path: Path, content: bytes) -> None:
-    """In place, and never shorter than it has to be in between: a reader sees old or new lines, not an empty file."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.pwrite(fd, content, 0)
-        os.ftruncate(fd, len(content))
-    finally:
-        os.close(fd)
+def gather_names(ingresses: Iterable[Json], services: Iterable[Json]) -> Sequence[str]:
+    """Every host once, sorted; a core Service has its cluster-local name and the short forms of it."""
+    names = {
+        host for ingress in ingresses for rule in ingress["spec"].get("rules") or () for host in rule.get("hosts") or ()
+    }
+    for service in services:
+        metadata = service["metadata"]
+        short = f"{metadata['name']}.{metadata['namespace']}"
+        names |= {short, f"{short}.svc", f"{short}.{CLUSTER_DOMAIN}"}
+    return sorted(names)
 
 
-def _route_names(route: Json) -> tuple[str, ...]:
-    metadata, status = route["metadata"], route.get("status") or {}
-    urls = [status.get("url", ""), *(target.get("url", "") for target in status.get("traffic") or ())]
-    hosts = [host_of(url) for url in urls if url]
-    tags = [target["tag"] for target in status.get("traffic") or () if target.get("tag")]
-    tagged = [name for tag in tags for name in local_names(f"{tag}-{metadata['name']}", metadata["namespace"])]
-    return (*local_names(metadata["name"], metadata["namespace"]), *tagged, *hosts)
-
-
-def _service_names(service: Json) -> tuple[str, ...]:
-    return local_names(service["metadata"]["name"], service["metadata"]["namespace"])
-
-
-def _mapping_names(mapping: Json) -> tuple[str, ...]:
-    return (mapping["metadata"]["name"],)
-
-
-SOURCES: Mapping[Kind[Any], NamesOf] = {
-    ROUTE: _route_names,
-    CORE_SERVICE: _service_names,
-    DOMAIN_MAPPING: _mapping_names,
-}
+def _everything(event: WatchEvent) -> Iterable[ObjectKey]:
+    return (_ALL,)

@@ -1,91 +1,51 @@
-"""Service names for instances: the text of the hosts file (`deploy.hostsfile`), and who keeps it up to date."""
+"""Names follow what routes requests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
-import pytest
-
-from core.clock import SystemClock
 from core.resources.core_services import CORE_SERVICE
+from core.resources.kinds import KINDS
 from core.resources.meta import Json
-from core.resources.serving import DOMAIN_MAPPING, ROUTE
+from core.resources.networking import INGRESS
 from core.store.memory import MemoryStore
-from deploy.hostsfile import BEGIN, host_of, hosts_text, local_names
-from deploy.names import HostsFile, Names
-
-MACHINE = "127.0.0.1 localhost\n::1 localhost"
-
-
-def test_the_text() -> None:
-    text = hosts_text(MACHINE, "127.0.0.9", [("b.test", "b.test"), ("a.test", "", "x.test"), ()])
-    assert text == f"{MACHINE}\n{BEGIN}127.0.0.9 a.test x.test\n127.0.0.9 b.test\n"
-    assert hosts_text(text, "127.0.0.9", []) == f"{MACHINE}\n{BEGIN}", "ours is not taken for the machine's"
+from core.tasks import start_service
+from deploy.names import Names, gather_names
+from tests.support.clock import FakeClock, settle
 
 
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("http://a.default.localhost:8080", "a.default.localhost"),
-        ("http://a.default.localhost/x", "a.default.localhost"),
-        ("https://a.test", "a.test"),
-        ("", ""),
-    ],
-)
-def test_host_of(url: str, host: str) -> None:
-    assert host_of(url) == host
+def ingress(name: str, *hosts: str) -> Json:
+    split = {"serviceNamespace": "default", "serviceName": f"{name}-00001", "percent": 100}
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"rules": [{"hosts": list(hosts), "http": {"paths": [{"splits": [split]}]}}]},
+    }
 
 
-def test_local_names() -> None:
-    assert local_names("a", "b") == ("a.b.svc.cluster.local", "a.b.svc", "a.b")
+def test_every_host_of_every_ingress_and_every_form_of_a_service() -> None:
+    service = {"metadata": {"name": "db", "namespace": "shop"}}
+    names = gather_names([ingress("a", "a.example", "a.default"), ingress("b", "a.default")], [service])
+    assert names == ["a.default", "a.example", "db.shop", "db.shop.svc", "db.shop.svc.cluster.local"]
 
 
-def test_names_come_change_and_go_in_every_file(tmp_path: Path) -> None:
-    machine = tmp_path / "machine"
-    machine.write_text(MACHINE)
-    files = (HostsFile(tmp_path / "run/hosts", "127.0.0.1"), HostsFile(tmp_path / "run/containers", "10.88.0.1"))
-
-    async def until(holds: Callable[[str], bool]) -> str:
-        async with asyncio.timeout(10):
-            while not holds(files[0].path.read_text()):
-                await asyncio.sleep(0.005)
-        return files[0].path.read_text()
-
-    def route(url: str, tag: str = "") -> Json:
-        target = {"url": f"http://{tag}-{url}", "tag": tag} if tag else {}
-        return {
-            "metadata": {"name": "hello", "namespace": "default"},
-            "spec": {},
-            "status": {"url": f"http://{url}:8080", "traffic": [target]},
-        }
-
-    async def main() -> None:
-        store = MemoryStore((ROUTE, CORE_SERVICE, DOMAIN_MAPPING), SystemClock())
-        names = Names(store, SystemClock(), files, machine)
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            started = asyncio.Event()
-            task = group.create_task(names.run(started.set))
-            await started.wait()
-            inode = files[0].path.stat().st_ino
-            assert files[0].path.read_text() == f"{MACHINE}\n{BEGIN}"
-            await store.create(ROUTE, route("hello.default.localhost", "blue"))
-            text = await until(lambda text: "hello.default.localhost" in text)
-            assert set(text.splitlines()[-1].split()) == {
-                "127.0.0.1", "hello.default.svc.cluster.local", "hello.default.svc", "hello.default",
-                "blue-hello.default.svc.cluster.local", "blue-hello.default.svc", "blue-hello.default",
-                "hello.default.localhost", "blue-hello.default.localhost",
-            }  # fmt: skip
-            assert "10.88.0.1 hello.default.svc.cluster.local" in files[1].path.read_text()
-            await store.create(CORE_SERVICE, {"metadata": {"name": "db", "namespace": "x"}, "spec": {}})
-            await store.create(DOMAIN_MAPPING, {"metadata": {"name": "my.test", "namespace": "x"}, "spec": {}})
-            await until(lambda text: "db.x.svc.cluster.local" in text and " my.test\n" in text)
-            await store.update(ROUTE, route("other.test"), "status")
-            await until(lambda text: "other.test" in text and "hello.default.localhost" not in text)
-            await store.delete(ROUTE, "hello", "default")
-            await until(lambda text: "hello" not in text)
-            assert files[0].path.stat().st_ino == inode, "rewritten in place: it is mounted"
+def test_sinks_hear_of_changes_and_of_nothing_else() -> None:
+    async def scenario() -> list[Sequence[str]]:
+        clock = FakeClock()
+        store = MemoryStore(KINDS, clock)
+        told: list[Sequence[str]] = []
+        async with asyncio.TaskGroup() as group:
+            task = await start_service(group, Names(store, clock, [told.append]).run, "names")
+            await settle()
+            await store.create(INGRESS, ingress("a", "a.example"))
+            await settle()
+            await store.modify(INGRESS, "a", "default", lambda old: {**old, "status": {}}, "status")
+            await store.create(CORE_SERVICE, {"metadata": {"name": "s", "namespace": "n"}, "spec": {}})
+            await settle()
+            await store.delete(INGRESS, "a", "default")
+            await settle()
             task.cancel()
+        return told
 
-    asyncio.run(main())
+    services = ["s.n", "s.n.svc", "s.n.svc.cluster.local"]
+    assert asyncio.run(scenario()) == [["a.example"], ["a.example", *services], services]
