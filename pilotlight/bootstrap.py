@@ -1,0 +1,61 @@
+"""What every platform holds from its first second: namespaces, the config-* maps, and the gateway as a core Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.errors import AlreadyExists
+from core.resources.core_services import CORE_SERVICE
+from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
+from core.resources.meta import Json, Kind
+from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE
+from core.store.base import Store
+
+NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE)
+GATEWAY_SERVICE = "pilotlight-gateway"
+
+
+async def bootstrap(store: Store, gateway_port: int) -> None:
+    """Creates what is missing; what a user changed stays as it is. The gateway's Service follows its port."""
+    for name in NAMESPACES:
+        await _create_once(store, NAMESPACE, {"metadata": {"name": name}, "status": {"phase": "Active"}})
+        account = {"metadata": {"name": "default", "namespace": name}}
+        await _create_once(store, SERVICE_ACCOUNT, account)
+    for config_map in config_maps():
+        await _create_once(store, CONFIG_MAP, config_map)
+    service = gateway_service(gateway_port)
+    await _create_once(store, CORE_SERVICE, service)
+    await store.modify(
+        CORE_SERVICE, GATEWAY_SERVICE, SYSTEM_NAMESPACE, lambda current: {**current, "spec": service["spec"]}
+    )
+    status = {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}
+    await store.modify(
+        CORE_SERVICE, GATEWAY_SERVICE, SYSTEM_NAMESPACE, lambda current: {**current, "status": status}, "status"
+    )
+
+
+def config_maps() -> Iterator[Json]:
+    """The config-* maps, empty: every key at its default until somebody edits one."""
+    for name in CONFIG_MAPS:
+        yield {"metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}, "data": {}}
+
+
+def gateway_service(port: int) -> Json:
+    """Where client-go programs look for the ingress: a node port on the loopback address."""
+    return {
+        "metadata": {"name": GATEWAY_SERVICE, "namespace": SYSTEM_NAMESPACE},
+        "spec": {
+            "type": "LoadBalancer",
+            "clusterIP": "127.0.0.1",
+            "clusterIPs": ["127.0.0.1"],
+            "ports": [{"name": "http2", "protocol": "TCP", "port": 80, "targetPort": port, "nodePort": port}],
+        },
+    }
+
+
+async def _create_once(store: Store, kind: Kind[Any], obj: Json) -> None:
+    try:
+        await store.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
+    except AlreadyExists:
+        return

@@ -1,0 +1,1 @@
+"""`service`, `revision`, `route`, `domain` with kn's own flags (knative/client, docs/cmd)."""

@@ -1,0 +1,99 @@
+"""`pilotlight domain …`: kn's commands for DomainMappings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.clients.kubernetes import KubernetesClient
+from core.resources.meta import Json
+from core.resources.serving import DOMAIN_MAPPING
+from pilotlight.cli.kn.describe import DOMAIN_HEADER, describe_plain, domain_row
+from pilotlight.cli.kn.objects import (
+    Namespace,
+    TargetName,
+    add_describe,
+    add_list,
+    delete_objects,
+    namespace_of,
+)
+from pilotlight.cli.output import note, say
+from pilotlight.cli.session import Session, UsageProblem
+from pilotlight.cli.waiting import wait_ready
+
+app = typer.Typer(help="Manage DomainMappings.", no_args_is_help=True)
+add_list(app, DOMAIN_MAPPING, DOMAIN_HEADER, domain_row)
+add_describe(app, DOMAIN_MAPPING, describe_plain)
+
+Reference = Annotated[str, typer.Option("--ref", help="ksvc:NAME[:NAMESPACE], kroute:NAME, or a service's name.")]
+_KINDS = {
+    "ksvc": ("serving.knative.dev/v1", "Service"),
+    "kroute": ("serving.knative.dev/v1", "Route"),
+    "svc": ("v1", "Service"),
+}
+
+
+@app.command("create")
+def create_command(
+    context: typer.Context,
+    name: TargetName,
+    ref: Reference,
+    tls: Annotated[str | None, typer.Option(help="Secret with the domain's certificate.")] = None,
+    namespace: Namespace = None,
+) -> None:
+    """Map a domain to a service or a route."""
+    session: Session = context.obj
+    scope = namespace_of(context, namespace)
+    spec: Json = {"ref": parse_reference(ref, scope)}
+    if tls:
+        spec["tls"] = {"secretName": tls}
+    document = {
+        "apiVersion": DOMAIN_MAPPING.api_version,
+        "kind": DOMAIN_MAPPING.kind,
+        "metadata": {"name": name, "namespace": scope},
+        "spec": spec,
+    }
+
+    async def work(client: KubernetesClient) -> Json:
+        created = await client.create(DOMAIN_MAPPING, document, fieldManager="pilotlight")
+        return await wait_ready(client, DOMAIN_MAPPING, created, 60.0, note)
+
+    session.run(work)
+    say(f"Domain mapping '{name}' created in namespace '{scope}'.")
+
+
+@app.command("update")
+def update_command(context: typer.Context, name: TargetName, ref: Reference, namespace: Namespace = None) -> None:
+    """Map the domain to another service or route."""
+    session: Session = context.obj
+    scope = namespace_of(context, namespace)
+    change = {"spec": {"ref": parse_reference(ref, scope)}}
+    session.run(lambda client: client.patch(DOMAIN_MAPPING, name, scope, change))
+    say(f"Domain mapping '{name}' updated in namespace '{scope}'.")
+
+
+@app.command("delete")
+def delete_command(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Domains.")],
+    namespace: Namespace = None,
+) -> None:
+    """Delete domain mappings."""
+    delete_objects(context, DOMAIN_MAPPING, namespace_of(context, namespace), names)
+
+
+def parse_reference(text: str, namespace: str) -> Json:
+    """`ksvc:NAME[:NAMESPACE]`, `kroute:…`, `svc:…`, or a Knative Service's bare name."""
+    parts = text.split(":")
+    if len(parts) == 1:
+        parts = ["ksvc", *parts]
+    if parts[0] not in _KINDS or len(parts) > 3 or not parts[1]:
+        raise UsageProblem(f"--ref {text!r}: expected ksvc:NAME[:NAMESPACE] or kroute:NAME[:NAMESPACE]")
+    api_version, kind = _KINDS[parts[0]]
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": parts[1],
+        "namespace": parts[2] if len(parts) == 3 else namespace,
+    }

@@ -1,0 +1,122 @@
+"""list, describe and delete: the same for every kind that has kn commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from core.clients.kubernetes import KubernetesClient
+from core.resources.meta import Json, Kind
+from pilotlight.cli.output import print_json, print_table, print_yaml, say
+from pilotlight.cli.session import Session
+
+
+class Format(StrEnum):
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+    URL = "url"
+
+
+Output = Annotated[Format | None, typer.Option("--output", "-o", help="Instead of the table or the text.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")]
+NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave the header line out.")]
+TargetName = Annotated[str, typer.Argument(help="Name.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
+
+
+def namespace_of(context: typer.Context, given: str | None) -> str:
+    """`-n` after the command's name wins over the global one."""
+    session: Session = context.obj
+    return given or session.namespace
+
+
+def emit(kind: Kind[Any], value: Json, output: Format) -> None:
+    """An object, or a list of them, in the chosen format."""
+    items: Sequence[Json] = value.get("items", [value])
+    match output:
+        case Format.JSON:
+            print_json(value)
+        case Format.YAML:
+            print_yaml(value)
+        case Format.NAME:
+            for item in items:
+                say(f"{kind.singular}.{kind.group}/{item['metadata']['name']}")
+        case Format.URL:
+            for item in items:
+                say((item.get("status") or {}).get("url") or "")
+
+
+def print_objects(
+    kind: Kind[Any], listing: Json, header: Sequence[str], row: Callable[[Json], Sequence[str]], *, headers: bool
+) -> None:
+    """A table, or the sentence that there is nothing to put in one."""
+    if not listing["items"]:
+        say(f"No {kind.plural} found.")
+        return
+    print_table(header, (row(item) for item in listing["items"]), headers=headers)
+
+
+Row = Callable[[Json, datetime], Sequence[str]]
+Lines = Callable[[Json, datetime], Iterable[str]]
+
+
+def add_list(app: typer.Typer, kind: Kind[Any], header: Sequence[str], row: Row) -> None:
+    """`list` for a kind whose row needs nothing but the object."""
+
+    @app.command("list", help=f"List {kind.plural}.")
+    def list_command(
+        context: typer.Context,
+        name: Annotated[str | None, typer.Argument(help="Only this one.")] = None,
+        namespace: Namespace = None,
+        all_namespaces: AllNamespaces = False,
+        output: Output = None,
+        as_json: AsJson = False,
+        no_headers: NoHeaders = False,
+    ) -> None:
+        session: Session = context.obj
+        scope = None if all_namespaces else namespace_of(context, namespace)
+        query = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        listing = session.run(lambda client: client.list(kind, scope, **query))
+        if chosen := Format.JSON if as_json else output:
+            emit(kind, listing, chosen)
+            return
+        now = datetime.now(UTC)
+        print_objects(kind, listing, header, lambda item: row(item, now), headers=not no_headers)
+
+
+def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
+    """`describe` for any kind."""
+
+    @app.command("describe", help=f"Show one {kind.singular}.")
+    def describe_command(
+        context: typer.Context,
+        name: TargetName,
+        namespace: Namespace = None,
+        output: Output = None,
+        as_json: AsJson = False,
+    ) -> None:
+        session: Session = context.obj
+        obj = session.run(lambda client: client.get(kind, name, namespace_of(context, namespace)))
+        if chosen := Format.JSON if as_json else output:
+            emit(kind, obj, chosen)
+            return
+        for line in lines(obj, datetime.now(UTC)):
+            say(line)
+
+
+def delete_objects(context: typer.Context, kind: Kind[Any], namespace: str, names: Sequence[str]) -> None:
+    """Deletes each and what it owns; the first refusal ends it."""
+    session: Session = context.obj
+
+    async def work(client: KubernetesClient) -> None:
+        for name in names:
+            await client.delete(kind, name, namespace, {"propagationPolicy": "Background"})
+            say(f"{kind.kind} '{name}' successfully deleted in namespace '{namespace}'.")
+
+    session.run(work)

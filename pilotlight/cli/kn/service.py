@@ -1,0 +1,253 @@
+"""`pilotlight service …`: kn's commands for Knative Services."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from core.clients.kubernetes import KubernetesClient
+from core.errors import NotFound
+from core.resources.meta import Json
+from core.resources.serving import SERVICE
+from core.resources.serving_labels import CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION
+from pilotlight.cli.functions import apply_service
+from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, service_row
+from pilotlight.cli.kn.objects import (
+    Namespace,
+    TargetName,
+    add_describe,
+    add_list,
+    delete_objects,
+    namespace_of,
+)
+from pilotlight.cli.kn.options import apply_flags, with_options
+from pilotlight.cli.kn.traffic import plan_traffic
+from pilotlight.cli.output import note, say
+from pilotlight.cli.session import Session, UsageProblem
+from pilotlight.cli.waiting import wait_ready
+
+app = typer.Typer(help="Manage Knative Services.", no_args_is_help=True)
+add_list(app, SERVICE, SERVICE_HEADER, service_row)
+add_describe(app, SERVICE, describe_service)
+
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when the service is Ready.")]
+WaitTimeout = Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")]
+RevisionName = Annotated[
+    str | None, typer.Option(help="Name of the new revision; {{.Service}}, {{.Generation}}, {{.Random 5}} work.")
+]
+File = Annotated[Path | None, typer.Option("--filename", "-f", help="A Service document to start from.")]
+_CONSONANTS = "bcdfghjklmnpqrstvwxyz"
+
+
+@app.command("create")
+@with_options
+def create_command(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Name; may come from the file.")] = None,
+    filename: File = None,
+    revision_name: RevisionName = None,
+    force: Annotated[bool, typer.Option(help="Replace a service of that name.")] = False,
+    target: Annotated[Path | None, typer.Option(help="Write the document to this folder or file instead.")] = None,
+    namespace: Namespace = None,
+    wait: Wait = True,
+    wait_timeout: WaitTimeout = 600.0,
+    *,
+    flags: Mapping[str, Any],
+) -> None:
+    """Create a service."""
+    session: Session = context.obj
+    document = start_document(name, namespace_of(context, namespace), filename)
+    apply_flags(document, flags)
+    _name_revision(document, revision_name, generation=1)
+    if target is not None:
+        _write_document(document, target)
+        return
+
+    async def work(client: KubernetesClient) -> Json:
+        if force and (existing := await _existing(client, document)):
+            _take_place_of(document, existing)
+            created = await client.replace(SERVICE, document, fieldManager="pilotlight")
+        else:
+            created = await client.create(SERVICE, document, fieldManager="pilotlight", fieldValidation="Strict")
+        return await wait_ready(client, SERVICE, created, wait_timeout, note) if wait else created
+
+    _say_done(session.run(work), "created", waited=wait)
+
+
+@app.command("update")
+@with_options
+def update_command(
+    context: typer.Context,
+    name: TargetName,
+    revision_name: RevisionName = None,
+    traffic: Annotated[list[str] | None, typer.Option(help="REVISION, TAG or @latest=PERCENT.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="REVISION=TAG or @latest=TAG.")] = None,
+    untag: Annotated[list[str] | None, typer.Option(help="Tag to remove.")] = None,
+    namespace: Namespace = None,
+    wait: Wait = True,
+    wait_timeout: WaitTimeout = 600.0,
+    *,
+    flags: Mapping[str, Any],
+) -> None:
+    """Change what is named; all else stays as it is."""
+    session: Session = context.obj
+
+    def change(service: Json) -> Json:
+        before = deepcopy(service["spec"].get("template"))
+        apply_flags(service, flags)
+        if traffic or tag or untag:
+            current = service["spec"].get("traffic") or ()
+            service["spec"]["traffic"] = plan_traffic(current, traffic or (), tag or (), untag or ())
+        if service["spec"].get("template") != before:
+            _name_revision(service, revision_name, generation=service["metadata"]["generation"] + 1)
+        return service
+
+    async def work(client: KubernetesClient) -> Json:
+        updated = await _change(client, name, namespace_of(context, namespace), change)
+        return await wait_ready(client, SERVICE, updated, wait_timeout, note) if wait else updated
+
+    _say_done(session.run(work), "updated", waited=wait)
+
+
+@app.command("apply")
+@with_options
+def apply_command(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Name; may come from the file.")] = None,
+    filename: File = None,
+    revision_name: RevisionName = None,
+    namespace: Namespace = None,
+    wait: Wait = True,
+    wait_timeout: WaitTimeout = 600.0,
+    *,
+    flags: Mapping[str, Any],
+) -> None:
+    """Create the service, or make it what these options say: all of them each time."""
+    session: Session = context.obj
+    document = start_document(name, namespace_of(context, namespace), filename)
+    apply_flags(document, flags)
+    _name_revision(document, revision_name, generation=1)
+    service = session.run(lambda client: apply_service(client, document, wait_timeout if wait else None))
+    _say_done(service, "applied", waited=wait)
+
+
+@app.command("delete")
+def delete_command(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Names.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of the namespace.")] = False,
+    namespace: Namespace = None,
+) -> None:
+    """Delete services and all that belongs to them."""
+    session: Session = context.obj
+    scope = namespace_of(context, namespace)
+    chosen = list(names or ())
+    if bool(chosen) == everything:
+        raise UsageProblem("name the services to delete, or give --all")
+    if everything:
+        listing = session.run(lambda client: client.list(SERVICE, scope))
+        chosen = [item["metadata"]["name"] for item in listing["items"]]
+    delete_objects(context, SERVICE, scope, chosen)
+
+
+@app.command("wait")
+def wait_command(
+    context: typer.Context, name: TargetName, namespace: Namespace = None, wait_timeout: WaitTimeout = 600.0
+) -> None:
+    """Return when the service is Ready."""
+    session: Session = context.obj
+
+    async def work(client: KubernetesClient) -> Json:
+        service = await client.get(SERVICE, name, namespace_of(context, namespace))
+        return await wait_ready(client, SERVICE, service, wait_timeout, note)
+
+    _say_done(session.run(work), "ready", waited=True)
+
+
+def start_document(name: str | None, namespace: str, filename: Path | None) -> Json:
+    """The document to edit: from the file, or empty. UsageProblem where the two disagree or neither has a name."""
+    document: Json = {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": {}}
+    if filename is not None:
+        try:
+            loaded = yaml.safe_load(filename.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise UsageProblem(f"--filename {filename}: {error}") from error
+        if not isinstance(loaded, dict) or loaded.get("kind") != SERVICE.kind:
+            raise UsageProblem(f"--filename {filename}: expected one Service document")
+        document |= loaded
+    metadata = document["metadata"]
+    if name and metadata.get("name", name) != name:
+        raise UsageProblem(f"the file is of service {metadata['name']}, the command of {name}")
+    metadata["name"] = name or metadata.get("name")
+    if not metadata["name"]:
+        raise UsageProblem("give the service's name, or a file that has one")
+    metadata.setdefault("namespace", namespace)
+    return document
+
+
+def expand_revision_name(text: str, service: str, generation: int, choose: Callable[[str], str]) -> str:
+    """kn's template: {{.Service}}, {{.Generation}}, {{.Random N}} (N consonants)."""
+    text = re.sub(r"\{\{\s*\.Service\s*\}\}", service, text)
+    text = re.sub(r"\{\{\s*\.Generation\s*\}\}", str(generation), text)
+    pattern = r"\{\{\s*\.Random\s+(\d+)\s*\}\}"
+    text = re.sub(pattern, lambda match: "".join(choose(_CONSONANTS) for _ in range(int(match[1]))), text)
+    return text if text.startswith(f"{service}-") else f"{service}-{text}"
+
+
+def _name_revision(service: Json, revision_name: str | None, generation: int) -> None:
+    """A template that changes may not keep the name of the revision it made before."""
+    metadata = service.setdefault("spec", {}).setdefault("template", {}).setdefault("metadata", {})
+    if revision_name:
+        name = expand_revision_name(revision_name, service["metadata"]["name"], generation, random.choice)
+        metadata["name"] = name
+    elif generation > 1:
+        metadata.pop("name", None)
+
+
+async def _change(client: KubernetesClient, name: str, namespace: str, change: Callable[[Json], Json]) -> Json:
+    service = await client.get(SERVICE, name, namespace)
+    service.pop("status", None)
+    return await client.replace(SERVICE, change(service), fieldManager="pilotlight", fieldValidation="Strict")
+
+
+def _take_place_of(document: Json, existing: Json) -> None:
+    """A replacement keeps who made the service: the API refuses another one."""
+    metadata, old = document["metadata"], existing["metadata"]
+    metadata["resourceVersion"] = old["resourceVersion"]
+    for key in (CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION):
+        if key in old.get("annotations", {}):
+            metadata.setdefault("annotations", {})[key] = old["annotations"][key]
+
+
+async def _existing(client: KubernetesClient, document: Json) -> Json | None:
+    try:
+        return await client.get(SERVICE, document["metadata"]["name"], document["metadata"]["namespace"])
+    except NotFound:
+        return None
+
+
+def _write_document(document: Json, target: Path) -> None:
+    """GitOps: `<target>/<namespace>/ksvc/<name>.yaml`, or the file named."""
+    metadata = document["metadata"]
+    if target.suffix in (".yaml", ".yml", ".json"):
+        path = target
+    else:
+        path = target / metadata["namespace"] / "ksvc" / f"{metadata['name']}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    say(f"wrote {path}")
+
+
+def _say_done(service: Json, verb: str, *, waited: bool) -> None:
+    metadata = service["metadata"]
+    say(f"Service '{metadata['name']}' {verb} in namespace '{metadata['namespace']}'.")
+    if waited:
+        status = service["status"]
+        say(f"Latest revision '{status.get('latestReadyRevisionName')}' is available at URL:\n{status.get('url')}")

@@ -1,0 +1,67 @@
+"""How a command reaches the platform: which folder, which kubeconfig, and what it says when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from core.clients.kubernetes import Connection, KubernetesClient, read_kubeconfig
+from core.errors import NotFound
+from core.resources.core_services import CORE_SERVICE
+from pilotlight.datadir import DataDir, default_data_dir
+
+T = TypeVar("T")
+
+
+class UsageProblem(Exception):
+    """What was typed cannot be done as typed: shown without a trace, exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where commands go; made from the global options, once."""
+
+    data_dir: DataDir
+    kubeconfig: Path | None = None
+    namespace: str = "default"
+
+    def connection(self) -> Connection:
+        """UsageProblem names the next command when no platform is running."""
+        if self.kubeconfig:
+            return read_kubeconfig(self.kubeconfig)
+        running = self.data_dir.running()
+        if running is None:
+            raise UsageProblem(
+                f"no platform is running on {self.data_dir.root}. Start one with `pilotlight up`, "
+                "or name another with --data-dir or --kubeconfig."
+            )
+        return read_kubeconfig(Path(running.kubeconfig))
+
+    def run(self, work: Callable[[KubernetesClient], Awaitable[T]]) -> T:
+        """Runs a command's work with an open client."""
+
+        async def main() -> T:
+            async with KubernetesClient(self.connection()) as client:
+                return await work(client)
+
+        return asyncio.run(main())
+
+
+def default_session() -> Session:
+    return Session(DataDir(default_data_dir()))
+
+
+async def gateway_url(client: KubernetesClient, session: Session) -> str:
+    """Where the gateway listens: the running platform's word, else the core Service that lists it."""
+    if session.kubeconfig is None and (running := session.data_dir.running()):
+        return running.gateway
+    try:
+        service = await client.get(CORE_SERVICE, "pilotlight-gateway", "knative-serving")
+    except NotFound as error:
+        raise UsageProblem("the API knows no gateway (core Service pilotlight-gateway in knative-serving)") from error
+    host = urlsplit(client.connection.server).hostname
+    return f"http://{host}:{service['spec']['ports'][0]['nodePort']}"

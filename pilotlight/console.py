@@ -1,0 +1,78 @@
+"""What the platform tells about itself beside the Kubernetes API: decisions, loads, metrics. Under the same token.
+
+`explain` and `top` of the command line read it, a Prometheus server scrapes `/metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from core.apiserver.auth import authenticate
+from core.apiserver.status import failure
+from core.errors import ApiError
+from core.resources.meta import Json
+
+Decisions = Callable[[str, str], list[Json]]
+Loads = Callable[[], Awaitable[list[Json]]]
+Metrics = Callable[[], Mapping[str, float]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Console:
+    """Three pages over three functions that the roof hands in."""
+
+    def __init__(self, token: str, decisions: Decisions, loads: Loads, metrics: Metrics) -> None:
+        self._token = token
+        self._decisions = decisions
+        self._loads = loads
+        self._metrics = metrics
+
+    def above(self, api: Starlette) -> Starlette:
+        """One application: these pages, and the API for everything else."""
+        return Starlette(
+            routes=[
+                Route("/metrics", self._guarded(self._show_metrics)),
+                Route("/pilotlight/v1/top", self._guarded(self._show_loads)),
+                Route("/pilotlight/v1/namespaces/{namespace}/decisions/{name}", self._guarded(self._show_decisions)),
+                Mount("", app=api),
+            ]
+        )
+
+    async def _show_metrics(self, request: Request) -> Response:
+        return PlainTextResponse(exposition(self._metrics()), media_type="text/plain; version=0.0.4")
+
+    async def _show_loads(self, request: Request) -> Response:
+        return _json({"items": await self._loads()})
+
+    async def _show_decisions(self, request: Request) -> Response:
+        name, namespace = request.path_params["name"], request.path_params["namespace"]
+        return _json({"items": self._decisions(namespace, name)})
+
+    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            try:
+                authenticate(request.url.path, request.headers, self._token)
+            except ApiError as error:
+                return Response(orjson.dumps(failure(error)), error.code, media_type="application/json")
+            return await endpoint(request)
+
+        return answer
+
+
+def exposition(metrics: Mapping[str, float]) -> str:
+    """The Prometheus text format (version 0.0.4) of plain counters and gauges."""
+    lines = []
+    for name, value in sorted(metrics.items()):
+        kind = "counter" if name.endswith("_total") else "gauge"
+        lines.append(f"# TYPE pilotlight_{name} {kind}\npilotlight_{name} {value:g}\n")
+    return "".join(lines)
+
+
+def _json(document: Json) -> Response:
+    return Response(orjson.dumps(document), media_type="application/json")

@@ -1,0 +1,58 @@
+"""The sockets of a platform: bound before anything runs, so that a port in use is one clear sentence at the start."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+
+INSIDE_ADDRESSES = tuple(f"127.80.0.{last}" for last in range(1, 33))
+"""Loopback addresses of our own, one per platform on a machine: instances reach the gateway there on port 80."""
+
+
+class PortProblem(Exception):
+    """A port cannot be had; the message says which, why, and what to type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound socket and the address that it got."""
+
+    socket: socket.socket
+    host: str
+    port: int
+
+
+def bind(purpose: str, host: str, port: int, *, shared: bool = False) -> Listener:
+    """Listens there; port 0 picks a free one. `shared`: other processes of ours will listen there too."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(4096)
+    except OSError as error:
+        listener.close()
+        raise PortProblem(_explain(purpose, host, port, error)) from error
+    listener.setblocking(False)
+    return Listener(listener, host, listener.getsockname()[1])
+
+
+def bind_inside() -> Listener | None:
+    """Port 80 on the first free loopback address of ours; None where this user may not listen on port 80."""
+    for address in INSIDE_ADDRESSES:
+        try:
+            return bind("inside", address, 80)
+        except PortProblem:
+            continue
+    return None
+
+
+def _explain(purpose: str, host: str, port: int, error: OSError) -> str:
+    option = f"--{purpose}-port"
+    if error.errno == errno.EADDRINUSE:
+        return f"{purpose} port {port} on {host} is in use by another program: choose one with {option} (0: any free)"
+    if error.errno == errno.EACCES:
+        return f"{purpose} port {port} on {host} needs privileges this user lacks: choose one above 1023 with {option}"
+    return f"{purpose} port {port} on {host}: {error.strerror}"

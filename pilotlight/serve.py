@@ -1,0 +1,167 @@
+"""Runs a whole platform: brings it up, says that it is up, and takes it apart in one order.
+
+Up: folder and store → sockets → services → data path and API → "ready". Down: stop accepting → drain requests → end the
+API's streams → stop the services, instances with them → close the store. Everything is on one event loop, in one task
+group; a service that fails takes the platform down with it, in that same order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+import uvicorn
+import uvloop
+
+from core.apiserver.kubeconfig import ensure_token, write_kubeconfig
+from core.apiserver.tls import Certificates, ensure_certificates
+from core.clock import Clock, SystemClock
+from core.resources.kinds import KINDS
+from core.resources.meta import key_of
+from core.resources.networking import INGRESS
+from core.resources.serving import ROUTE
+from core.store.base import Store
+from core.store.sqlite import SqliteStore
+from core.tasks import Service, Started, start_service
+from pilotlight.bootstrap import bootstrap
+from pilotlight.datadir import Running
+from pilotlight.house import Addresses, House, make_house
+from pilotlight.listeners import Listener, bind, bind_inside
+from pilotlight.logging import set_up_logging
+from pilotlight.options import PlatformOptions
+
+DRAIN_S = 30.0
+ROUTED_S = 3.0  # a platform that comes back accepts nothing before its routes are programmed, or this long
+ROUTED_POLL_S = 0.005
+API_SHUTDOWN_S = 2
+
+log = structlog.get_logger()
+Tell = Callable[[Running], None]
+
+
+def run_platform(options: PlatformOptions, tell: Tell) -> None:
+    """Until SIGTERM or SIGINT. `tell` is called once every listener answers. PermanentError, StoreFull, PortProblem."""
+    set_up_logging()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(options, tell))
+
+
+async def serve(options: PlatformOptions, tell: Tell) -> None:
+    """As `run_platform`, on the running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = SystemClock()
+    data_dir = options.data_dir
+    data_dir.make()
+    async with _open_store(SqliteStore(data_dir.database, KINDS, clock)) as store:
+        gateway = bind("gateway", options.host, options.gateway_port)
+        api = bind("api", options.host, options.api_port)
+        inside = bind_inside()
+        await bootstrap(store, gateway.port)
+        addresses = _addresses(gateway, inside)
+        token = ensure_token(data_dir.root / "token")
+        house = make_house(store, clock, data_dir, addresses, token)
+        certificates = ensure_certificates(data_dir.tls, clock.wall())
+        url = f"https://{api.host}:{api.port}"
+        write_kubeconfig(data_dir.kubeconfig, url, certificates.authority_pem, token)
+        server = _api_server(house, token, certificates)
+        running = Running(
+            f"http://{gateway.host}:{gateway.port}", url, str(data_dir.kubeconfig), str(data_dir.root), os.getpid()
+        )
+        async with asyncio.TaskGroup() as root:
+            services = [await start_service(root, service, name) for name, service in house.services]
+            await wait_routed(store, clock)
+            for listener in (gateway, inside):
+                if listener is not None:
+                    await house.activator.adopt(listener.socket)
+            serving = await start_service(root, server.run_on(api.socket), "api")
+            data_dir.write_running(running)
+            tell(running)
+            await stop.wait()
+            data_dir.forget_running()
+            await _take_down(house, server, serving, services)
+
+
+async def wait_routed(store: Store, clock: Clock) -> None:
+    """Returns when every Route that has an address has its Ingress again, or after `ROUTED_S`."""
+    deadline = clock.monotonic() + ROUTED_S
+    while clock.monotonic() < deadline:
+        routes, ingresses = await store.list(ROUTE), await store.list(INGRESS)
+        programmed = {key_of(ingress) for ingress in ingresses.items}
+        addressed = {key_of(route) for route in routes.items if (route.get("status") or {}).get("url")}
+        if addressed <= programmed:
+            return
+        await clock.sleep(ROUTED_POLL_S)
+    log.warning("not every route was programmed in time", after_s=ROUTED_S)
+
+
+@asynccontextmanager
+async def _open_store(store: SqliteStore) -> AsyncIterator[SqliteStore]:
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _addresses(gateway: Listener, inside: Listener | None) -> Addresses:
+    if inside is None:
+        return Addresses(gateway.port, gateway.host, gateway.port)
+    return Addresses(gateway.port, inside.host, inside.port)
+
+
+class ApiServer(uvicorn.Server):
+    """uvicorn on a socket of ours; signals are the platform's affair."""
+
+    def run_on(self, listener: socket.socket) -> Service:
+        async def run(started: Started) -> None:
+            self._started = started
+            await self.serve(sockets=[listener])
+
+        return run
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _api_server(house: House, token: str, certificates: Certificates) -> ApiServer:
+    config = uvicorn.Config(
+        house.application(token, importlib.metadata.version("pilotlight")),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=certificates.certificate,
+        ssl_keyfile=certificates.key,
+        timeout_graceful_shutdown=API_SHUTDOWN_S,
+        backlog=1024,
+    )
+    return ApiServer(config)
+
+
+async def _take_down(
+    house: House, server: ApiServer, serving: asyncio.Task[None], services: list[asyncio.Task[None]]
+) -> None:
+    log.info("draining")
+    if not await house.activator.drain(DRAIN_S):
+        log.warning("requests were cut off", after_s=DRAIN_S)
+    house.backend.closing.set()
+    server.should_exit = True
+    await serving
+    for service in reversed(services):
+        service.cancel()
+        await asyncio.wait([service])

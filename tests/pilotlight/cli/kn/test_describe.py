@@ -1,0 +1,93 @@
+"""What list and describe say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.resources.meta import Json
+from pilotlight.cli.kn.describe import (
+    age,
+    describe_plain,
+    describe_revision,
+    describe_service,
+    revision_row,
+    service_row,
+)
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SERVICE: Json = {
+    "metadata": {"name": "hello", "namespace": "default", "creationTimestamp": "2026-01-02T03:03:05Z"},
+    "status": {
+        "url": "http://hello.default.localhost:8080",
+        "address": {"url": "http://hello.default.svc.cluster.local"},
+        "latestReadyRevisionName": "hello-00002",
+        "traffic": [
+            {"revisionName": "hello-00002", "latestRevision": True, "percent": 90},
+            {"revisionName": "hello-00001", "percent": 10, "tag": "old", "url": "http://old-hello"},
+        ],
+        "conditions": [
+            {"type": "ConfigurationsReady", "status": "True"},
+            {"type": "Ready", "status": "False", "reason": "RevisionMissing", "message": "no such revision"},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("created", "text"),
+    [
+        ("2026-01-02T03:04:00Z", "5s"),
+        ("2026-01-02T03:00:00Z", "4m"),
+        ("2026-01-02T00:00:00Z", "3h"),
+        ("2025-12-30T00:00:00Z", "3d"),
+        (None, ""),
+    ],
+)
+def test_age(created: str | None, text: str) -> None:
+    assert age(created, NOW) == text
+
+
+def test_service_rows_count_conditions() -> None:
+    assert service_row(SERVICE, NOW) == (
+        "hello",
+        "http://hello.default.localhost:8080",
+        "hello-00002",
+        "1m",
+        "1 OK / 2",
+        "False",
+        "RevisionMissing",
+    )
+
+
+def test_a_described_service_shows_its_traffic_and_reasons() -> None:
+    text = "\n".join(describe_service(SERVICE, NOW))
+    assert " 90%  @latest (hello-00002)" in text
+    assert "tag old: http://old-hello" in text
+    assert "!!  Ready                            RevisionMissing: no such revision" in text
+
+
+def test_revision_rows_show_the_traffic_their_service_gives_them() -> None:
+    revision: Json = {
+        "metadata": {
+            "name": "hello-00001",
+            "labels": {"serving.knative.dev/service": "hello", "serving.knative.dev/configurationGeneration": "1"},
+            "creationTimestamp": "2026-01-02T03:03:05Z",
+        },
+        "spec": {"containers": [{"image": "x", "command": ["/app"], "env": [{"name": "A", "value": "1"}]}]},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "actualReplicas": 1, "desiredReplicas": 2},
+    }
+    assert revision_row(revision, SERVICE, NOW)[:5] == ("hello-00001", "hello", "10%", "old", "1")
+    text = "\n".join(describe_revision(revision, NOW))
+    assert "Image:      x" in text
+    assert "Command:    /app" in text
+    assert "Replicas:   1 of 2" in text
+
+
+def test_a_described_domain_shows_what_it_maps_to() -> None:
+    domain: Json = {
+        "metadata": {"name": "shop.example.com", "namespace": "default"},
+        "spec": {"ref": {"kind": "Service", "name": "hello", "namespace": "default"}},
+    }
+    assert "Reference:  Service default/hello" in "\n".join(describe_plain(domain, NOW))
