@@ -11,7 +11,7 @@ import sys
 
 from benchmarks.report import RESULTS, Row, print_rows, write
 
-BENCHMARKS: tuple[str, ...] = ("api_creates", "warm_path", "autoscaler_tick", "store_writes", "cold_start_python")
+BENCHMARKS: tuple[str, ...] = ("warm_path", "autoscaler_tick", "store_writes", "cold_start_python")
 
 
 def run_one(name: str) -> None:

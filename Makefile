@@ -1,0 +1,39 @@
+# Pilotlight for its developers. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Pilotlight needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/installed ## make .venv and install the platform in it
+
+demo: install ## watch a function start from zero, scale with a burst and go back to zero
+	$(BIN)/pilotlight demo
+
+test: $(VENV)/installed-dev ## install what the tests need and run them all
+	tests/support/need.sh
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/installed-dev ## lint, format and type rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-dev ## measure against the yardsticks; prints a table, writes benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) build *.egg-info benchmarks/results
