@@ -236,7 +236,9 @@ def run(spec: ScaleSpec, ticks: list[tuple[float | None, int]]) -> list[Outcome]
 
 
 bounds = st.tuples(st.integers(0, 5), st.integers(0, 9)).filter(lambda b: b[1] == 0 or b[0] <= b[1])
-worlds = st.lists(st.tuples(st.one_of(st.none(), st.floats(0, 300)), st.integers(0, 3)), max_size=80)
+worlds = st.lists(
+    st.tuples(st.one_of(st.none(), st.floats(0, 300).map(lambda load: round(load, 6))), st.integers(0, 3)), max_size=80
+)
 
 
 @given(bounds, worlds, st.booleans())

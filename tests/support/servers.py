@@ -1,4 +1,4 @@
-"""The static C server of `images/server.c`, compiled once per machine and user."""
+"""The static C programs of `images/`, compiled once per machine and user."""
 
 from __future__ import annotations
 
@@ -12,20 +12,31 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent / "images/server.c"
+SOURCES = Path(__file__).parent / "images"
+
+
+def compiled_server() -> Path:
+    """An HTTP server."""
+    return compiled("server")
+
+
+def compiled_probe() -> Path:
+    """Tells what it sees, word by word."""
+    return compiled("probe")
 
 
 @cache
-def compiled_server() -> Path:
+def compiled(name: str) -> Path:
     """The binary. Skips the test where there is no C compiler."""
+    source = SOURCES / f"{name}.c"
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler (apt-get install gcc)")
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    binary = Path(tempfile.gettempdir()) / f"pilotlight-tests-{os.getuid()}" / f"server-{digest}"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    binary = Path(tempfile.gettempdir()) / f"pilotlight-tests-{os.getuid()}" / f"{name}-{digest}"
     if not binary.exists():
         binary.parent.mkdir(mode=0o755, exist_ok=True)
         fresh = binary.with_suffix(f".{os.getpid()}")
-        subprocess.run([compiler, "-O2", "-static", "-o", str(fresh), str(SOURCE)], check=True)
+        subprocess.run([compiler, "-O2", "-static", "-o", str(fresh), str(source)], check=True)
         fresh.replace(binary)
     return binary

@@ -1,0 +1,170 @@
+"""The platform's own things on the engine: its containers, known by their label, and a network place for each Pod.
+
+`OwnContainers` is the only one that creates and removes containers, so that what is in use and what was left behind can
+always be told apart. `Rooms` hands out ports, and holders of the network for Pods of several containers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from core.clients.engine import Engine, EngineDown, EngineFacts, EngineRefused, ImageFacts, Network, Output
+from deploy.runtimes.base import ContainerPlan, PodPlan, StartError
+from deploy.runtimes.container_config import (
+    PLATFORM_LABEL,
+    Place,
+    as_start_error,
+    make_labels,
+    network_config,
+    port_bindings,
+)
+from deploy.runtimes.container_hosts import Hosts
+from deploy.runtimes.holder import HOLDER_IMAGE, holder_files
+from deploy.runtimes.ports import Ports, PortsExhausted
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Made:
+    """A container that waits to be started."""
+
+    id: str
+    output: Output
+    plan: ContainerPlan
+    image: ImageFacts
+
+
+@dataclass(slots=True)
+class Room:
+    """The network of one Pod, and what was made in it ahead of need."""
+
+    port: int | None = None  # of the host's loopback, where the Pod's port is published
+    holder: str | None = None
+    made: dict[str, Made] = field(default_factory=dict)
+
+
+class OwnContainers:
+    """Every container with the platform's label: those in use, and leftovers."""
+
+    def __init__(self, platform: str, engine: Engine) -> None:
+        self.platform, self._engine = platform, engine
+        self._live: set[str] = set()
+
+    async def create(self, config: Mapping[str, Any]) -> str:
+        id = await self._engine.create(config)
+        self._live.add(id)
+        return id
+
+    async def discard(self, id: str) -> None:
+        """Removes it now, or when the engine is back."""
+        self._live.discard(id)
+        try:
+            await self._engine.remove(id)
+        except (EngineDown, EngineRefused) as error:
+            log.warning("container not removed, the next look at the engine will", id=id, error=str(error))
+
+    async def remove_leftovers(self) -> None:
+        """What an earlier platform left, and what could not be removed before."""
+        ids = await self._engine.containers(f"{PLATFORM_LABEL}={self.platform}")
+        await asyncio.gather(*(self._engine.remove(id) for id in ids if id not in self._live))
+
+    async def remove_all(self) -> None:
+        self._live.clear()
+        await self.remove_leftovers()
+
+
+class Rooms:
+    """Network places. `use` says on which bridge, each time an engine was found."""
+
+    def __init__(self, own: OwnContainers, engine: Engine, hosts: Hosts, ports: Ports) -> None:
+        self._own, self._engine, self._hosts, self._ports = own, engine, hosts, ports
+        self._facts: EngineFacts | None = None
+        self._network: Network | None = None
+        self._anchor: str | None = None
+
+    @property
+    def gateway(self) -> str | None:
+        return self._network.gateway if self._network is not None else None
+
+    def use(self, facts: EngineFacts, network: Network) -> None:
+        self._facts, self._network = facts, network
+        self._hosts.set_gateway(network.gateway)
+
+    async def open(self, plan: PodPlan) -> Room:
+        """StartError."""
+        assert self._facts is not None
+        room = Room()
+        try:
+            if plan.port is not None:
+                room.port = self._ports.take(plan.port if plan.port_is_fixed else None)
+            if len(plan.containers) > 1:
+                with as_start_error("CreateContainerError"):
+                    await self._hold(plan, room, self._facts.architecture)
+        except PortsExhausted as error:
+            await self.close(room)
+            raise StartError("CreateContainerError", str(error)) from error
+        except StartError:
+            await self.close(room)
+            raise
+        return room
+
+    async def close(self, room: Room) -> None:
+        """After its containers are gone."""
+        if room.holder is not None:
+            await self._own.discard(room.holder)
+        if room.port is not None:
+            self._ports.give_back(room.port)
+
+    def place(self, plan: PodPlan, room: Room, *, make_tmp: bool = False) -> Place:
+        """Where the next container of the Pod is made."""
+        assert self._network is not None
+        hosts = self._hosts.path
+        if plan.hosts:
+            hosts = plan.scratch_dir / "hosts"
+            hosts.parent.mkdir(parents=True, exist_ok=True)
+            hosts.write_text(self._hosts.text(plan.hosts))
+        if room.holder is not None:
+            return Place(self._own.platform, f"container:{room.holder}", hosts=hosts, make_tmp=make_tmp)
+        published = (plan.port, room.port) if plan.port is not None and room.port is not None else None
+        return Place(self._own.platform, self._network.name, published, hosts, make_tmp)
+
+    async def anchor(self) -> None:
+        """A container that is always there: Podman takes a bridge down with the last of its containers, and with it
+        the address where all the others reach this machine."""
+        assert self._facts is not None
+        assert self._network is not None
+        if self._anchor is not None:
+            state = await self._engine.state(self._anchor)
+            if state is not None and state.running:
+                return
+            await self._own.discard(self._anchor)
+        await self._build_holder(self._facts.architecture)
+        labels = {PLATFORM_LABEL: self._own.platform}
+        config = {"Image": HOLDER_IMAGE, "Labels": labels, "HostConfig": {"NetworkMode": self._network.name}}
+        self._anchor = await self._own.create(config)
+        await self._engine.start(self._anchor)
+
+    async def _build_holder(self, architecture: str) -> None:
+        if await self._engine.image(HOLDER_IMAGE) is None:
+            async for _ in self._engine.build(HOLDER_IMAGE, holder_files(architecture)):
+                pass
+
+    async def _hold(self, plan: PodPlan, room: Room, architecture: str) -> None:
+        """A running container that owns the Pod's network."""
+        await self._build_holder(architecture)
+        place = self.place(plan, room)
+        host = {"NetworkMode": place.network, "LogConfig": {"Type": "none", "Config": {}}, **port_bindings(place)}
+        config = {
+            "Image": HOLDER_IMAGE,
+            "Labels": make_labels(self._own.platform, plan, ""),
+            "HostConfig": host,
+            **network_config(plan, place),
+        }
+        room.holder = await self._own.create(config)
+        await self._engine.start(room.holder)
