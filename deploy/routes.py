@@ -87,6 +87,7 @@ def make_placeholder(route: Json, tag: str, naming: Naming) -> Json:
     gateway answers for it; its label `networking.knative.dev/visibility` makes the one tag cluster-local."""
     metadata = route["metadata"]
     inherited = {k: v for k, v in (metadata.get("labels") or {}).items() if k != labels.VISIBILITY_LABEL}
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
     port = {"name": "http2", "port": 80, "targetPort": 80, "protocol": "TCP", "appProtocol": "kubernetes.io/h2c"}
     return {
         "apiVersion": CORE_SERVICE.api_version,
@@ -95,6 +96,7 @@ def make_placeholder(route: Json, tag: str, naming: Naming) -> Json:
             "name": naming.hostname(route, tag),
             "namespace": metadata["namespace"],
             "labels": {**inherited, labels.ROUTE_LABEL: metadata["name"]},
+            "annotations": annotations,
             "ownerReferences": [owner_reference(ROUTE, route).to_json()],
         },
         "spec": {"type": "ExternalName", "externalName": GATEWAY, "sessionAffinity": "None", "ports": [port]},

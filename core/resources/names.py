@@ -28,7 +28,8 @@ def check_dns1123_label(text: str) -> str | None:
         return None
     return (
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
-        "with an alphanumeric character (e.g. 'my-name', or '123-abc')"
+        "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+        f"'{_DNS1123_LABEL.pattern}')"
     )
 
 
@@ -39,7 +40,8 @@ def check_dns1035_label(text: str) -> str | None:
         return None
     return (
         "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-        "character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123')"
+        "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation "
+        f"is '{_DNS1035_LABEL.pattern}')"
     )
 
 
@@ -50,7 +52,8 @@ def check_dns1123_subdomain(text: str) -> str | None:
         return None
     return (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-        "and end with an alphanumeric character (e.g. 'example.com')"
+        "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+        f"'{_DNS1123_SUBDOMAIN.pattern}')"
     )
 
 
@@ -69,7 +72,8 @@ def check_qualified_name(text: str) -> str | None:
         return None
     return (
         "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-        "alphanumeric character (e.g. 'MyName', or 'my.name', or '123-abc')"
+        "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+        f"'{_QUALIFIED.pattern}')"
     )
 
 
@@ -80,7 +84,8 @@ def check_label_value(text: str) -> str | None:
         return None
     return (
         "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
-        "and end with an alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345')"
+        "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+        f"validation is '{_LABEL_VALUE.pattern}')"
     )
 
 
@@ -100,7 +105,8 @@ def check_config_key(text: str) -> str | None:
         return None
     return (
         "a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
-        "(e.g. 'key.name', or 'KEY_NAME', or 'key-name')"
+        "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
+        f"'{_CONFIG_KEY.pattern}')"
     )
 
 

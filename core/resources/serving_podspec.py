@@ -6,10 +6,12 @@ Called by `serving_validation` for every kind that holds a template; the message
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.errors import FieldError
 from core.resources import serving_fields as fields
 from core.resources.knative_errors import (
     Errors,
@@ -25,6 +27,7 @@ from core.resources.knative_errors import (
 )
 from core.resources.meta import Json
 from core.resources.names import check_dns1123_subdomain
+from core.resources.pod_validation import validate_pod_spec as validate_pod_spec_of_kubernetes
 from core.resources.serving_probes import validate_probes
 from core.resources.serving_volumes import validate_mounts, validate_volumes
 from core.settings.features import FeatureSettings, Flag
@@ -38,6 +41,7 @@ PORT_NAMES = frozenset({"", "h2c", "http1"})
 RUNTIME_CLASSES = ("process", "python", "container")
 FOLDER_PREFIX = "dir:"
 _ID_MAX = 2**31 - 1
+_POD_PARTS = ("containers", "initContainers", "volumes", "securityContext", "serviceAccountName")
 _IMAGE = re.compile(
     r"((?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])\.)*"
     r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?::[0-9]+)?/|\[[0-9a-fA-F:]+\](?::[0-9]+)?/)?"
@@ -66,6 +70,30 @@ def validate_pod_spec(spec: Json, features: FeatureSettings) -> Errors:
     if problem := check_dns1123_subdomain(spec.get("serviceAccountName") or "default"):
         errors += invalid(spec["serviceAccountName"], "serviceAccountName", problem)
     return errors
+
+
+def validate_as_pod(spec: Json) -> Errors:
+    """What Kubernetes would refuse in the Pod made of an otherwise good spec: a quantity that is none, a bad name.
+
+    Upstream this shows on a server-side dry run only, and else as a Deployment that cannot be made.
+    """
+    pod = copy.deepcopy({field: value for field, value in spec.items() if field in _POD_PARTS})
+    port = serving_port(spec.get("containers") or ())["containerPort"]
+    for container in (*(pod.get("containers") or ()), *(pod.get("initContainers") or ())):
+        container["image"] = container.get("image") or "none"
+        container.pop("readinessProbe", None)  # periodSeconds 0 is Knative's own
+        for probe in (container.get("livenessProbe") or {}, container.get("startupProbe") or {}):
+            for action in ("httpGet", "tcpSocket", "grpc"):
+                if probe.get(action) is not None and not probe[action].get("port"):
+                    probe[action]["port"] = port
+    return [
+        FieldError(
+            error.path.removeprefix("."),
+            f"validation callback failed: dry run failed with {error.message}",
+            error.problem,
+        )
+        for error in validate_pod_spec_of_kubernetes(pod, "")
+    ]
 
 
 def serving_port(containers: Sequence[Json]) -> Json:

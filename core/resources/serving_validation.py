@@ -26,7 +26,7 @@ from core.resources.meta import AdmissionContext, Json
 from core.resources.names import check_dns1035_label, check_dns1123_subdomain
 from core.resources.pod_rules import warn_pod_spec
 from core.resources.serving_autoscaling import validate_autoscaling
-from core.resources.serving_podspec import validate_pod_spec
+from core.resources.serving_podspec import validate_as_pod, validate_pod_spec
 from core.resources.serving_traffic import validate_traffic
 from core.settings import config_maps
 from core.settings.autoscaler import AutoscalerSettings
@@ -139,7 +139,7 @@ def validate_template(template: Json, parent: Json, context: AdmissionContext) -
 def validate_revision_spec(spec: Json, context: AdmissionContext) -> Errors:
     defaults: DefaultsSettings = context.settings.get(config_maps.DEFAULTS) or DefaultsSettings()
     features: FeatureSettings = context.settings.get(config_maps.FEATURES) or FeatureSettings()
-    errors = validate_pod_spec(spec, features)
+    errors = validate_pod_spec(spec, features) or validate_as_pod(spec)
     timeout = spec.get("timeoutSeconds") or 0
     if not 0 <= timeout <= defaults.max_revision_timeout_s:
         errors += out_of_bounds(timeout, 0, defaults.max_revision_timeout_s, "timeoutSeconds")

@@ -7,6 +7,7 @@ them: the label that makes a single tag cluster-local. Used by the Route control
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from core.errors import AlreadyExists, TemporaryError
 from core.resources import serving_labels as labels
@@ -37,11 +38,13 @@ class Placeholders:
     async def make(self, route: Json, tags: Iterable[str], naming: Naming) -> str:
         """The name of one that is another's; "" where all are the Route's own."""
         for tag in tags:
-            stored = await self._world.find(CORE_SERVICE, _key(route, tag, naming))
+            stored, desired = await self._world.find(CORE_SERVICE, _key(route, tag, naming)), _make(route, tag, naming)
             if stored is None:
-                await self._create(route, _make(route, tag, naming))
+                await self._create(route, desired)
             elif not is_controlled_by(stored, route):
                 return key_of(stored).name
+            elif not _is_marked(stored, desired):
+                await self._world.write(CORE_SERVICE, stored, partial(_marked, desired=desired))
         return ""
 
     async def drop(self, route: Json, tags: Iterable[str], naming: Naming) -> None:
@@ -67,6 +70,17 @@ def _make(route: Json, tag: str, naming: Naming) -> Json:
         metadata = placeholder["metadata"]
         metadata["labels"] = {**metadata["labels"], labels.VISIBILITY_LABEL: labels.CLUSTER_LOCAL}
     return placeholder
+
+
+def _is_marked(stored: Json, desired: Json) -> bool:
+    """Whether it carries all that the Route does. What it has besides is the user's, and stays."""
+    return bool(_marked(stored, desired)["metadata"] == stored["metadata"])
+
+
+def _marked(stored: Json, desired: Json) -> Json:
+    wanted, present = desired["metadata"], stored["metadata"]
+    marks = {kind: {**(present.get(kind) or {}), **wanted[kind]} for kind in ("labels", "annotations") if wanted[kind]}
+    return {**stored, "metadata": {**present, **marks}}
 
 
 def _is_local(route: Json) -> bool:

@@ -7,6 +7,7 @@ before: then it sleeps until a request or its min-scale wakes it. From there the
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from core.resources.workloads import DEPLOYMENT
 from core.store.base import WatchEvent
 from deploy import revision_status, revision_workloads
 from deploy.controllers.world import World, is_controlled_by
-from deploy.images import ImageProblem, Resolved, RuntimeProblem
+from deploy.images import ImageProblem, Resolution, Resolved, RuntimeProblem
 from deploy.revision_status import Seen
 from deploy.services import not_owned_message
 
@@ -34,6 +35,7 @@ DEPLOYMENT_HASH_LABEL: Final = "serving.knative.dev/deployment-hash"
 SETTLING_S: Final = 0.25
 RUNTIME_RETRY_S: Final = 5.0
 WORKERS: Final = 64  # a slow registry must not hold up the others
+_DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 _INFORMATION: Final = ("actualReplicas", "desiredReplicas")
 
 
@@ -86,7 +88,7 @@ class RevisionReconciler:
         entries: dict[str, list[Json]] = {"containers": [], "initContainers": []}
         for field, found in entries.items():
             for container in spec.get(field) or ():
-                resolution = await self._world.images.resolve(namespace, spec, container)
+                resolution = await self._ask(namespace, spec, container)
                 if isinstance(resolution, ImageProblem):
                     message = revision_status.missing_message(container.get("image", ""), resolution.message)
                     await self._cannot_resolve(revision, ImageProblem(message))
@@ -95,6 +97,13 @@ class RevisionReconciler:
                 else:
                     found.append(_digest(container, resolution))
         return entries["containers"], entries["initContainers"]
+
+    async def _ask(self, namespace: str, spec: Json, container: Json) -> Resolution:
+        """An image that is named by its digest needs no registry; whether it can be had shows when it is pulled."""
+        image = container.get("image", "")
+        if runtime_class(spec) == "container" and _DIGEST.search(image):
+            return Resolved(image)
+        return await self._world.images.resolve(namespace, spec, container)
 
     async def _cannot_resolve(self, revision: Json, problem: ImageProblem | RuntimeProblem) -> None:
         status = revision_status.decide_unresolved(revision, problem, self._world.now())

@@ -12,7 +12,7 @@ import pytest
 
 from core.resources.knative_errors import sentences
 from core.resources.meta import Json
-from core.resources.serving_podspec import runtime_class, serving_port, validate_pod_spec
+from core.resources.serving_podspec import runtime_class, serving_port, validate_as_pod, validate_pod_spec
 from core.settings.features import FeatureSettings, Flag
 
 DIGEST = "@sha256:" + "a" * 64
@@ -362,3 +362,21 @@ def test_the_serving_port_is_the_declared_one_or_8080() -> None:
         "name": "h2c",
         "containerPort": 99,
     }
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (one(), ""),
+        (one(name="&Invalid"), "containers[0].name"),
+        (one(resources={"limits": {"cpu": "lots"}}), "containers[0].resources.limits[cpu]"),
+        (one(env=[{"name": "A=B", "value": "x"}]), "containers[0].env[0].name"),
+        (one(livenessProbe={"tcpSocket": {}}, readinessProbe=probe(tcpSocket={"port": 0})), ""),
+        (one(imagePullPolicy="Sometimes"), "containers[0].imagePullPolicy"),
+        ({**one(image=""), "runtimeClassName": "process"}, ""),
+    ],
+)
+def test_what_kubernetes_would_refuse_in_the_pod(spec: Json, text: str) -> None:
+    errors = validate_as_pod(spec)
+    assert [error.path for error in errors] == ([text] if text else [])
+    assert all(error.message.startswith("validation callback failed: dry run failed with") for error in errors)

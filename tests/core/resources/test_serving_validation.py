@@ -303,3 +303,13 @@ def test_what_is_accepted_but_not_honored_is_said() -> None:
         "spec.template.metadata.annotations[queue.sidecar.serving.knative.dev/cpu-resource-limit]",
     ]
     assert refusal(SERVICE, obj) == ""
+
+
+def test_words_that_knatives_conformance_tests_look_for() -> None:
+    text = refusal(SERVICE, service(template=template(serviceAccountName="foo@bar.baz")))
+    assert text == (
+        "invalid value: foo@bar.baz: spec.template.spec.serviceAccountName\n"
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+        "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+        "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+    )

@@ -153,6 +153,23 @@ async def test_one_tag_made_cluster_local(platform: Platform) -> None:
 
 
 @story
+async def test_a_placeholder_carries_the_marks_of_its_service(platform: Platform) -> None:
+    await platform.service(annotations={"juicy": "yes"}, labels={"sweet": "yes"})
+    for _ in range(2):
+        metadata = (await platform.get(CORE_SERVICE, "hello"))["metadata"]
+        assert (
+            metadata["labels"]["serving.knative.dev/service"]
+            == metadata["labels"]["serving.knative.dev/route"]
+            == "hello"
+        )
+        assert metadata["annotations"]["serving.knative.dev/creator"] == "ann"
+        assert (metadata["annotations"]["juicy"], metadata["labels"]["sweet"]) == ("yes", "yes")
+        await platform.service(annotations={"more": "yes"}, labels={"sour": "yes"})
+    metadata = (await platform.get(CORE_SERVICE, "hello"))["metadata"]
+    assert (metadata["annotations"]["more"], metadata["labels"]["sour"]) == ("yes", "yes")
+
+
+@story
 async def test_a_placeholder_that_is_anothers(platform: Platform) -> None:
     await platform.apply(CORE_SERVICE, {"metadata": {"name": "hello"}, "spec": {"ports": [{"port": 80}]}})
     await platform.service()

@@ -179,6 +179,16 @@ async def test_no_engine_to_run_it(platform: Platform) -> None:
 
 
 @story
+async def test_an_image_by_digest_is_not_asked_for(platform: Platform) -> None:
+    image = f"busybox@sha256:{'a' * 64}"
+    platform.node.states["hello-00001"] = waiting("ErrImagePull", "not found")
+    await platform.service(image)
+    assert platform.images.asked == []
+    assert await platform.condition(REVISION, "hello-00001") == ("False", "ErrImagePull")
+    assert await platform.condition(CONFIGURATION, "hello") == ("False", "RevisionFailed")
+
+
+@story
 async def test_a_pull_that_fails_is_told_at_once(platform: Platform) -> None:
     platform.node.states["hello-00001"] = waiting("ImagePullBackOff", "Back-off pulling image")
     await platform.service()
