@@ -11,7 +11,13 @@ import sys
 
 from benchmarks.report import RESULTS, Row, print_rows, write
 
-BENCHMARKS: tuple[str, ...] = ("warm_path", "autoscaler_tick", "store_writes", "cold_start_python")
+BENCHMARKS: tuple[str, ...] = (
+    "warm_path",
+    "autoscaler_tick",
+    "store_writes",
+    "cold_start_python",
+    "cold_start_container",
+)
 
 
 def run_one(name: str) -> None:
