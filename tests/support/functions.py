@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import zipfile
@@ -46,7 +47,11 @@ class Served:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
             fields = {name.lower(): value for name, value in response.getheaders()}
-            return Reply(response.status, fields, response.read())
+            try:
+                body = response.read()
+            except http.client.IncompleteRead as broken:
+                body = broken.partial
+            return Reply(response.status, fields, body)
         finally:
             connection.close()
 
@@ -79,31 +84,41 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_listening(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+class EndedEarly(Exception):
+    """It ended before it listened; `said` is its output."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"it ended with {code}: {said}")
+        self.code, self.said = code, said
+
+
+def wait_listening(port: int, process: subprocess.Popen[bytes] | None = None, log: Path | None = None) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while True:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        assert process is None or process.poll() is None, f"it ended with {process and process.returncode}"
+        if process is not None and process.poll() is not None:
+            raise EndedEarly(process.returncode, log.read_text() if log is not None else "")
         assert time.monotonic() < deadline, f"nothing listens on {port}"
         time.sleep(0.005)
 
 
 @contextlib.contextmanager
 def command(argv: list[str], port: int, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Any server of one function, ours or an oracle."""
-    log = cwd.parent / f"{cwd.name}-{port}.log"
+    """Any server of one function, ours or an oracle. EndedEarly with what it said."""
+    log = Path(tempfile.gettempdir()) / f"function-{os.getpid()}-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             argv, cwd=cwd, stdout=output, stderr=output, env={**os.environ, "PORT": str(port), **(env or {})}
         )
     try:
-        wait_listening(port, process)
+        wait_listening(port, process, log)
         yield Served(port, process, log)
     finally:
         process.kill()
         process.wait()
+        log.unlink()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from typing import Any
 MODULES = ("func", "main", "app", "function", "handler", "asgi", "wsgi")
 NAMES = ("app", "application", "new", "handle")
 FRAMEWORK = "functions_framework"
+FRAMEWORK_DECORATORS = ("http", "cloud_event", "typed")
 
 
 def _beside(name: str) -> ModuleType:
@@ -132,19 +133,21 @@ def find_framework(folder: Path, entry: str) -> tuple[Path, str] | None:
 
 
 def decorated_functions(module: ast.Module) -> list[str]:
-    """The functions under a decorator of functions_framework's, at the top level."""
+    """The functions under `http`, `cloud_event` or `typed` of functions_framework's, at the top level."""
     names: set[str] = set()
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             names.update(a.asname or FRAMEWORK for a in node.names if a.name.split(".")[0] == FRAMEWORK)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == FRAMEWORK:
-            names.update(a.asname or a.name for a in node.names)
+            names.update(a.asname or a.name for a in node.names if a.name in ("aio", *FRAMEWORK_DECORATORS))
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     found = []
     for function in functions:
-        roots = [re.split(r"\W", ast.unparse(decorator), maxsplit=1)[0] for decorator in function.decorator_list]
-        if names.intersection(roots):
-            found.append(function.name)
+        for decorator in function.decorator_list:
+            dotted = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator).split(".")
+            if dotted[0] in names and (len(dotted) == 1 or dotted[-1] in FRAMEWORK_DECORATORS):
+                found.append(function.name)
+                break
     return found
 
 

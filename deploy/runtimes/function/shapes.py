@@ -293,24 +293,22 @@ class FuncApp:
     async def _event(self, scope: Any, receive: Any, send: Any) -> None:
         from cloudevents.core.bindings import http
         from cloudevents.core.exceptions import CloudEventValidationError
+        from cloudevents.core.v1.event import CloudEvent
 
-        sender: Any = send
         try:
             headers = {name.decode(): value.decode() for name, value in scope["headers"]}
             message = http.HTTPMessage(headers=headers, body=await read_body(receive))
             scope["event"] = http.from_http_event(message)
-            sender = EventSender(send, http)
-            await self.instance.handle(scope, receive, sender)
-        except (CloudEventValidationError, ValueError):
-            logging.warning("Received non-CloudEvent request: %s %s", scope["method"], scope["path"], exc_info=True)
+        except (CloudEventValidationError, ValueError) as error:
+            logging.warning("Received non-CloudEvent request: %s %s: %s", scope["method"], scope["path"], error)
             reason = b"Bad Request: This endpoint expects CloudEvent requests. "
             await respond(send, 400, [(b"content-type", b"text/plain")], reason)
+            return
+        sender = EventSender(send, http)
+        try:
+            await self.instance.handle(scope, receive, sender)
         except Exception as error:
-            if not isinstance(sender, EventSender):
-                raise
             traceback.print_exc()
-            from cloudevents.core.v1.event import CloudEvent
-
             about = {"type": "dev.functions.error", "source": "/cloudevent/error"}
             await sender.structured(CloudEvent(about, {"message": f"Error: {error}"}), 500)
 

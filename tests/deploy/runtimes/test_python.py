@@ -200,6 +200,23 @@ def test_nothing_of_the_platforms_environment_is_seen(tmp_path: Path, monkeypatc
     run(tmp_path, test)
 
 
+def test_a_spare_is_made_ahead_and_becomes_the_next_instance(tmp_path: Path) -> None:
+    async def test(running: Platform) -> None:
+        container = function(tmp_path / "f", WHO)
+        async with started(running, container) as first:
+            template = (await ask(first))["imported_in"]
+            spare = await wait_spare(template, (await ask(first))["pid"])
+            async with started(running, container) as second:
+                said = await ask(second)
+                assert said["pid"] == spare
+                assert said["env"]["HOSTNAME"].startswith("pod-")
+            os.kill(await wait_spare(template, (await ask(first))["pid"]), signal.SIGKILL)
+            async with started(running, container) as third:
+                assert (await ask(third))["imported_in"] == template
+
+    run(tmp_path, test)
+
+
 THREADED = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True, name='t').start()\n"
 
 
@@ -444,9 +461,28 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+async def wait_spare(template: int, *others: int) -> int:
+    """A child of the template that is no instance."""
+    deadline = time.monotonic() + 20
+    while True:
+        assert time.monotonic() < deadline, "no spare was made"
+        await asyncio.sleep(0.01)
+        children = Path(f"/proc/{template}/task/{template}/children").read_text().split()
+        spares = [pid for pid in map(int, children) if pid not in others and is_alive(pid)]
+        if spares:
+            return spares[0]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
 async def wait_gone(pid: int) -> None:
     deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
+    while is_alive(pid):
         assert time.monotonic() < deadline, f"{pid} is still there"
         await asyncio.sleep(0.01)
 
