@@ -90,13 +90,13 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
 
 
 async def wait_routed(store: Store, clock: Clock) -> None:
-    """Returns when every Route that has an address has its Ingress again, or after `ROUTED_S`."""
+    """Returns when every Route that has ever served has its Ingress again, or after `ROUTED_S`."""
     deadline = clock.monotonic() + ROUTED_S
     while clock.monotonic() < deadline:
         routes, ingresses = await store.list(ROUTE), await store.list(INGRESS)
         programmed = {key_of(ingress) for ingress in ingresses.items}
-        addressed = {key_of(route) for route in routes.items if (route.get("status") or {}).get("url")}
-        if addressed <= programmed:
+        served = {key_of(route) for route in routes.items if (route.get("status") or {}).get("traffic")}
+        if served <= programmed:
             return
         await clock.sleep(ROUTED_POLL_S)
     log.warning("not every route was programmed in time", after_s=ROUTED_S)
