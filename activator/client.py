@@ -79,7 +79,8 @@ class ClientConnection(asyncio.Protocol):
         self.peer = Peer(name[0] if isinstance(name, tuple) else "127.0.0.1")
         self.set_due(self._front.shared.clock.monotonic() + self._front.limits.head_timeout_s)
         if (problem := self._front.opened(self)) is not None:
-            self.refused(problem)
+            self.transport.write(problem.response(bodiless=False, close=True))
+            self._close(unread=True)
 
     def data_received(self, data: bytes) -> None:
         exchange, requests = self.exchange, self.requests
@@ -159,7 +160,7 @@ class ClientConnection(asyncio.Protocol):
         elif self.requests.early:
             self._refuse_last(Malformed(408, "The head of the request did not come in time."))
         else:
-            self.transport.close()
+            self.transport.abort()
 
     def hold(self) -> None:
         if not self._held and not self.transport.is_closing():
@@ -185,7 +186,7 @@ class ClientConnection(asyncio.Protocol):
             if self.requests.early:
                 asyncio.get_running_loop().call_soon(self.read_next)
         else:
-            self._close()
+            self._close(unread=self.requests.body is not None or bool(self.requests.early))
 
     def refused(self, problem: Problem) -> None:
         request = self._request
@@ -205,17 +206,20 @@ class ClientConnection(asyncio.Protocol):
         """What follows cannot be trusted: answers and closes."""
         self.exchange = None
         self._front.shared.counters.malformed += 1
-        self.requests.early = b"?"  # more may come
         self.transport.write(malformed(fault.status, fault.detail).response(bodiless=False, close=True))
-        self._close()
+        self._close(unread=True)
 
-    def _close(self) -> None:
-        """The last answer is out."""
-        self._front.wheel.remove(self)
+    def _close(self, unread: bool) -> None:
+        """The last answer is out. `unread`: the client may still be sending."""
+        self.requests = Requests()
         self._front.departures.unwatch(self._descriptor)
-        if self.requests.body is None and not self.requests.early:
-            self.transport.close()
-            if self.transport.get_protocol() is not self:
-                self._front.closed(self)
+        if self.transport.get_protocol() is not self:
+            self.transport.close()  # the end of a tunnel: this protocol will not hear of it
+            self._front.wheel.remove(self)
+            self._front.closed(self)
+        elif not unread:
+            self.set_due(self._front.shared.clock.monotonic() + self._front.limits.idle_timeout_s)
+            self.transport.close()  # once the client has read all; or else at that time
         elif not self.transport.is_closing():
+            self._front.wheel.remove(self)
             Farewell(self.transport, self._front.limits, lambda: self._front.closed(self))

@@ -99,10 +99,12 @@ class Table:
         return self.hosts.get(host) or self._spellings.get(host) or self._spelled(host)
 
     def _spelled(self, host: bytes) -> HostRoutes | None:
+        if not valid_host(host):
+            return None
         name, port = split_port(host)
         routes = self.hosts.get(b"%b:%d" % (name, port)) if port else None
         routes = routes or self.hosts.get(name)
-        if routes is not None and len(self._spellings) < REMEMBERED_SPELLINGS_MAX and valid_host(host):
+        if routes is not None and len(self._spellings) < REMEMBERED_SPELLINGS_MAX:
             self._spellings[host] = routes
         return routes
 

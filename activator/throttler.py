@@ -45,13 +45,15 @@ class Backend:
     """One revision, or one core Service: its instances, its line, its count."""
 
     __slots__ = (
-        "_throttler", "balancer", "drained", "failure", "instances", "key", "limits", "meter", "queue", "starting",
+        "_throttler", "balancer", "drained", "failure", "instances", "key", "leaving", "limits", "meter", "queue",
+        "starting",
     )  # fmt: skip
 
     def __init__(self, key: BackendKey, limits: RevisionLimits, throttler: Throttler) -> None:
         self.key = key
         self.limits = limits
         self.instances: dict[InstanceKey, Instance] = {}
+        self.leaving: dict[InstanceKey, Instance] = {}  # given nothing more, with requests under way
         self.balancer: LeastLoaded[Instance] = LeastLoaded(limits.concurrency)
         self.queue: Queue[Waiter] = Queue(throttler.limits.queue, throttler.total)
         self.meter: Meter | None = None  # None while nothing goes on
@@ -99,6 +101,8 @@ class Backend:
         """A slot comes free and goes to the oldest waiter."""
         instance.ended(now)
         self.balancer.release(instance)
+        if instance.retired and not instance.in_flight:
+            self.leaving.pop(instance.endpoint.key, None)
         if self.queue:
             self.pump()
 
@@ -148,8 +152,8 @@ class Backend:
             else:
                 self.retire(key)
         for key, endpoint in wanted.items():
-            instance = self.instances[key] = Instance(endpoint, now)
-            self.balancer.add(instance)
+            self.instances[key] = instance = self._returned(endpoint) or Instance(endpoint, now)
+            self.balancer.add(instance, instance.in_flight)
         if self.instances:
             self.failure = None
             self.wake(now)
@@ -166,7 +170,17 @@ class Backend:
         if (instance := self.instances.pop(key, None)) is not None:
             self.balancer.discard(instance)
             instance.retire()
-            self._throttler.remember_leaving(instance)
+            if instance.in_flight:
+                self.leaving[key] = instance
+
+    def _returned(self, endpoint: Endpoint) -> Instance | None:
+        """One that was not ready for a while still works on what it was given before."""
+        instance = self.leaving.get(endpoint.key)
+        if instance is None or instance.endpoint.address != endpoint.address:
+            return None
+        del self.leaving[endpoint.key]
+        instance.retired, instance.endpoint = False, endpoint
+        return instance
 
     def set_failure(self, failure: Failure | None) -> None:
         """Why no instance comes; while it stands every waiter is told, and every newcomer."""
@@ -201,7 +215,6 @@ class Throttler:
         self.later = later
         self.backends: dict[BackendKey, Backend] = {}
         self.active: dict[BackendKey, Backend] = {}  # those with a meter
-        self._leaving: list[Instance] = []  # retired, with requests under way
 
     def ensure(self, key: BackendKey, limits: RevisionLimits) -> Backend:
         """The backend, made or brought up to date."""
@@ -233,11 +246,6 @@ class Throttler:
                 backend.meter = None
                 del self.active[key]
 
-    def remember_leaving(self, instance: Instance) -> None:
-        self._leaving = [one for one in self._leaving if one.in_flight]
-        if instance.in_flight:
-            self._leaving.append(instance)
-
     def close_idle(self, unused_since: float) -> None:
         """Connections to instances that nobody used lately."""
         for backend in self.active.values():
@@ -246,5 +254,5 @@ class Throttler:
 
     def find(self, key: InstanceKey) -> list[Instance]:
         """Every record of a Pod: its revision's, core Services', and those on their way out."""
-        found = [b.instances[key] for b in list(self.active.values()) if key in b.instances]
-        return found + [one for one in self._leaving if one.endpoint.key == key]
+        sides = [side for backend in self.active.values() for side in (backend.instances, backend.leaving)]
+        return [side[key] for side in sides if key in side]

@@ -12,7 +12,7 @@ from core.resources.meta import Json, ObjectKey
 from core.resources.serving import CONFIGURATION, REVISION
 from core.resources.serving_labels import CONFIGURATION_LABEL
 from deploy import revisions
-from deploy.controllers.changes import when_readiness_changes
+from deploy.controllers.changes import when_desired_changes, when_readiness_changes
 from deploy.controllers.world import World
 from deploy.revisions import NameState
 
@@ -23,7 +23,7 @@ class ConfigurationReconciler:
 
     def controller(self) -> Controller:
         watches = (
-            Watched(CONFIGURATION, itself),
+            Watched(CONFIGURATION, when_desired_changes(itself)),
             Watched(REVISION, when_readiness_changes(owner(CONFIGURATION))),
         )
         return Controller("configuration", self._world.store, self.reconcile, watches, self._world.clock)
@@ -66,7 +66,7 @@ class ConfigurationReconciler:
 
     async def _candidates(self, configuration: Json, created: Json) -> list[Json]:
         """All its Revisions, where the newest is not ready and an older one may be the latest ready one."""
-        if is_current_and(created, TRUE):
+        if is_current_and(created, TRUE) or configuration["metadata"]["generation"] == 1:
             return [created]
         metadata = configuration["metadata"]
         wanted = {CONFIGURATION_LABEL: metadata["name"]}

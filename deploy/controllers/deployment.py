@@ -92,7 +92,7 @@ class DeploymentReconciler:
             with contextlib.suppress(NotFound):
                 await self._store.delete(POD, name, namespace, DeleteOptions())
         if plan != InstancePlan():
-            log.info(
+            log.debug(
                 "scaling",
                 deployment=f"{namespace}/{deployment['metadata']['name']}",
                 replicas=wanted.replicas,

@@ -17,14 +17,15 @@ from core.errors import AlreadyExists, TemporaryError
 from core.reconcile.controller import Controller, Watched, itself, owner
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.conditions import FALSE, TRUE, find_condition
-from core.resources.meta import Json, Kind, ObjectKey
+from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.pods import POD
 from core.resources.serving import REVISION
 from core.resources.serving_labels import REVISION_LABEL
 from core.resources.serving_podspec import runtime_class
 from core.resources.workloads import DEPLOYMENT
-from core.store.base import WatchEvent
+from core.store.base import EventType, WatchEvent
 from deploy import revision_status, revision_workloads
+from deploy.controllers.changes import when_desired_changes, when_scale_changes
 from deploy.controllers.world import World, is_controlled_by
 from deploy.images import ImageProblem, Resolution, Resolved, RuntimeProblem
 from deploy.revision_status import Seen
@@ -42,14 +43,15 @@ _INFORMATION: Final = ("actualReplicas", "desiredReplicas")
 class RevisionReconciler:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._failing = FailingPods()
         self._settles_at: dict[ObjectKey, float] = {}
 
     def controller(self) -> Controller:
         watches = (
-            Watched(REVISION, itself),
-            Watched(DEPLOYMENT, owner(REVISION)),
-            Watched(POD_AUTOSCALER, owner(REVISION)),
-            Watched(POD, revision_of_failing_pod),
+            Watched(REVISION, when_desired_changes(itself)),
+            Watched(DEPLOYMENT, when_scale_changes(owner(REVISION))),
+            Watched(POD_AUTOSCALER, when_scale_changes(owner(REVISION))),
+            Watched(POD, self._failing.watch),
         )
         world = self._world
         return Controller("revision", world.store, self.reconcile, watches, world.clock, workers=WORKERS)
@@ -144,11 +146,11 @@ class RevisionReconciler:
             raise TemporaryError(error.message) from error
 
     async def _pods(self, revision: Json, deployment: Json) -> Sequence[Json]:
-        """Its Pods, where it wants some and none is ready: one of them may say why."""
+        """Those of its Pods that fail, where it wants some and none is ready."""
         if not deployment["spec"].get("replicas", 0) or (deployment.get("status") or {}).get("readyReplicas"):
             return ()
-        metadata = revision["metadata"]
-        return (await self._world.store.list(POD, metadata["namespace"], {REVISION_LABEL: metadata["name"]})).items
+        found = [await self._world.find(POD, key) for key in self._failing.of(key_of(revision))]
+        return [pod for pod in found if pod is not None]
 
     async def _update_scaler(self, revision: Json, seen: Seen) -> None:
         """Labels, annotations and conditions of the Revision decide what the PodAutoscaler says."""
@@ -189,13 +191,30 @@ class RevisionReconciler:
             await self._world.recorder.event(revision, "Warning", reason, message)
 
 
-def revision_of_failing_pod(event: WatchEvent) -> Iterable[ObjectKey]:
-    """A Pod that gets on well shows in its Deployment; only one that fails has more to say."""
-    metadata = event.object["metadata"]
-    name = (metadata.get("labels") or {}).get(REVISION_LABEL)
-    if not name or revision_status.failure_of(event.object) is None:
+class FailingPods:
+    """By revision, as the watch shows them. A Pod that gets on well shows in its Deployment; one that fails has more to
+    say."""
+
+    def __init__(self) -> None:
+        self._by_revision: dict[ObjectKey, set[ObjectKey]] = {}
+
+    def of(self, revision: ObjectKey) -> list[ObjectKey]:
+        return sorted(self._by_revision.get(revision, ()), key=str)
+
+    def watch(self, event: WatchEvent) -> Iterable[ObjectKey]:
+        pod = key_of(event.object)
+        name = (event.object["metadata"].get("labels") or {}).get(REVISION_LABEL)
+        if not name:
+            return ()
+        revision = ObjectKey(pod.namespace, name)
+        if event.type is not EventType.DELETED and revision_status.failure_of(event.object) is not None:
+            self._by_revision.setdefault(revision, set()).add(pod)
+            return (revision,)
+        if revision in self._by_revision:
+            self._by_revision[revision].discard(pod)
+            if not self._by_revision[revision]:
+                del self._by_revision[revision]
         return ()
-    return (ObjectKey(metadata.get("namespace", ""), name),)
 
 
 def _digest(container: Json, resolved: Resolved) -> Json:

@@ -20,7 +20,7 @@ from core.resources.serving import CONFIGURATION, REVISION, ROUTE
 from core.settings import config_maps
 from core.settings.features import FeatureSettings, Flag
 from deploy import route_status
-from deploy.controllers.changes import when_readiness_changes, when_settings_change
+from deploy.controllers.changes import when_desired_changes, when_readiness_changes, when_settings_change
 from deploy.controllers.ingresses import apply_ingress
 from deploy.controllers.placeholders import Placeholders
 from deploy.controllers.references import References
@@ -42,7 +42,7 @@ class RouteReconciler:
 
     def controller(self) -> Controller:
         watches = (
-            Watched(ROUTE, itself),
+            Watched(ROUTE, when_desired_changes(itself)),
             Watched(INGRESS, owner(ROUTE)),
             Watched(CORE_SERVICE, owner(ROUTE)),
             Watched(CONFIGURATION, self._references.of(CONFIGURATION)),

@@ -9,6 +9,7 @@ from core.reconcile.controller import Controller, Watched, itself, owner
 from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.serving import CONFIGURATION, REVISION, ROUTE, SERVICE
 from deploy import services
+from deploy.controllers.changes import when_desired_changes
 from deploy.controllers.world import World, is_controlled_by
 from deploy.revisions import NameState, check_name, given_name
 
@@ -19,7 +20,7 @@ class ServiceReconciler:
 
     def controller(self) -> Controller:
         watches = (
-            Watched(SERVICE, itself),
+            Watched(SERVICE, when_desired_changes(itself)),
             Watched(CONFIGURATION, owner(SERVICE)),
             Watched(ROUTE, owner(SERVICE)),
         )
