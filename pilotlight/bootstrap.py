@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from core.apiserver.namespaces import make_namespace
 from core.errors import AlreadyExists
 from core.resources.core_services import CORE_SERVICE
 from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
@@ -19,7 +20,7 @@ GATEWAY_SERVICE = "pilotlight-gateway"
 async def bootstrap(store: Store, gateway_port: int) -> None:
     """Creates what is missing; what a user changed stays as it is. The gateway's Service follows its port."""
     for name in NAMESPACES:
-        await _create_once(store, NAMESPACE, {"metadata": {"name": name}, "status": {"phase": "Active"}})
+        await _create_once(store, NAMESPACE, make_namespace(name))
         account = {"metadata": {"name": "default", "namespace": name}}
         await _create_once(store, SERVICE_ACCOUNT, account)
     for config_map in config_maps():

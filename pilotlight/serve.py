@@ -144,6 +144,7 @@ def _api_server(house: House, token: str, certificates: Certificates) -> ApiServ
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         ssl_certfile=certificates.certificate,
         ssl_keyfile=certificates.key,

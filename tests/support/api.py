@@ -13,7 +13,7 @@ import orjson
 from core.apiserver.app import make_app
 from core.apiserver.backend import Backend
 from core.apiserver.logs import LogSource
-from core.apiserver.namespaces import STANDING_NAMESPACES, make_namespace
+from core.apiserver.namespaces import make_namespace
 from core.clock import Clock
 from core.resources.core_v1 import NAMESPACE
 from core.resources.kinds import KINDS
@@ -22,6 +22,7 @@ from core.store.memory import MemoryStore
 from tests.support.clock import FakeClock
 
 TOKEN = "a-token-for-tests"
+STANDING_NAMESPACES = ("default", "kube-system", "knative-serving")
 
 
 @dataclass(slots=True)

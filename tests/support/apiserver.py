@@ -22,7 +22,7 @@ from core.apiserver.app import make_app
 from core.apiserver.backend import Backend
 from core.apiserver.kubeconfig import ensure_token, write_kubeconfig
 from core.apiserver.logs import LogLine, LogQuery
-from core.apiserver.namespaces import STANDING_NAMESPACES, make_namespace
+from core.apiserver.namespaces import make_namespace
 from core.apiserver.tls import ensure_certificates
 from core.clock import SystemClock
 from core.errors import AlreadyExists
@@ -31,6 +31,7 @@ from core.resources.kinds import KINDS
 from core.resources.meta import Json
 from core.store.base import Store
 from core.store.memory import MemoryStore
+from tests.support.api import STANDING_NAMESPACES
 
 START_DEADLINE_S = 10
 
