@@ -37,7 +37,8 @@ class Names:
         self._controller = Controller("names", store, self._reconcile, watches, clock)
 
     async def run(self, started: Started) -> None:
-        """Until cancelled."""
+        """Until cancelled. Every sink hears of the names that there are before this has started, even of none."""
+        await self._reconcile(_ALL)
         await self._controller.run(started)
 
     async def _reconcile(self, key: ObjectKey) -> None:

@@ -22,7 +22,6 @@ from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder, run_event_expiry
 from core.reconcile.garbage import GarbageCollector
 from core.reconcile.namespaces import NamespaceController
-from core.resources.hosts import Hosts
 from core.resources.kinds import KINDS
 from core.resources.meta import Json
 from core.stats import StatisticBus
@@ -34,45 +33,22 @@ from deploy.controllers.deployment import DeploymentReconciler
 from deploy.controllers.endpoints import EndpointsReconciler
 from deploy.controllers.registry import make_controllers
 from deploy.controllers.world import World
+from deploy.local_images import LocalImages
 from deploy.names import Names
 from deploy.node import make_node
-from deploy.runtimes.base import Runtime
+from deploy.runtimes.base import OwnNetwork, Runtime
 from deploy.runtimes.hosts import HostsFile
 from deploy.runtimes.ports import Ports
-from deploy.runtimes.process import ProcessRuntime
-from deploy.runtimes.python import PythonRuntime, PythonSettings
+from deploy.runtimes.registry import RUNTIMES, Machine
 from deploy.runtimes.spawning import SpawnerLink
 from pilotlight.admission import SettingsInForce
 from pilotlight.console import Console
 from pilotlight.datadir import DataDir
-from pilotlight.images import RuntimeImages
+from pilotlight.inside import Inside
+from pilotlight.listeners import Addresses
 from pilotlight.top import Top
 
 COMPONENT = "pilotlight"
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the gateway listens: for clients, and for instances of this machine."""
-
-    public_port: int
-    inside_host: str
-    inside_port: int
-
-    @property
-    def hosts(self) -> Hosts:
-        return Hosts(self.public_port, self.inside_port)
-
-
-@dataclass(frozen=True, slots=True)
-class Runtimes:
-    """All of them, and the process that the first two start instances through."""
-
-    by_name: Mapping[str, Runtime]
-    hosts_file: HostsFile
-
-    def tell_names(self, names: Sequence[str]) -> None:
-        self.hosts_file.set_names(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +69,11 @@ def make_house(store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: A
     bus = StatisticBus()
     activator = Activator(store, clock, bus)
     autoscaler = Autoscaler(store, bus, clock)
-    runtimes = make_runtimes(clock, data_dir, addresses)
-    node, _ = make_node(store, clock, activator.loads, runtimes.by_name, data_dir.root)
+    hosts_file = HostsFile(data_dir.root / "hosts", addresses.inside_host)
+    runtimes = make_runtimes(clock, data_dir, hosts_file)
+    networks = [runtime for runtime in runtimes.values() if isinstance(runtime, OwnNetwork)]
+    node, planner = make_node(store, clock, activator.loads, runtimes, data_dir.root)
+    names = Names(store, clock, [hosts_file.set_names, *(network.set_names for network in networks)])
     settings = SettingsInForce(store, clock)
     world = World(
         store=store,
@@ -102,17 +81,18 @@ def make_house(store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: A
         recorder=Recorder(store, clock, COMPONENT),
         settings=LiveSettings(store),
         hosts=addresses.hosts,
-        images=RuntimeImages(runtimes.by_name),
+        images=LocalImages(planner),
     )
     local = make_local_controllers(store, clock, activator)
     services: list[tuple[str, Service]] = [
         ("settings", settings.run),
-        *((f"runtime:{name}", runtime.run) for name, runtime in runtimes.by_name.items()),
+        ("names", names.run),  # before the runtimes: they hand the files that it writes to their instances
+        *((f"runtime:{name}", runtime.run) for name, runtime in runtimes.items()),
         ("activator", activator.run),
         ("autoscaler", autoscaler.run),
         ("node", node.run),
         *((controller.name, controller.run) for controller in [*local, *make_controllers(world)]),
-        ("names", Names(store, clock, [runtimes.tell_names]).run),
+        *((f"inside:{n}", Inside(network, activator, clock, addresses).run) for n, network in enumerate(networks)),
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
         ("events", partial(run_event_expiry, store, clock)),
@@ -124,17 +104,11 @@ def make_house(store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: A
     return House(activator, services, backend, console)
 
 
-def make_runtimes(clock: Clock, data_dir: DataDir, addresses: Addresses) -> Runtimes:
-    """`process` first: it runs the spawner that `python` uses as well."""
+def make_runtimes(clock: Clock, data_dir: DataDir, hosts_file: HostsFile) -> Mapping[str, Runtime]:
+    """Every runtime of the registry, on one spawner and one range of ports."""
     platform = hashlib.sha256(str(data_dir.root).encode()).hexdigest()[:12]
-    hosts_file = HostsFile(data_dir.root / "hosts", addresses.inside_host)
-    link = SpawnerLink(platform, hosts_file.path)
-    ports = Ports()
-    by_name: dict[str, Runtime] = {
-        "process": ProcessRuntime(link, ports),
-        "python": PythonRuntime(link, ports, PythonSettings(data_dir.root), clock),
-    }
-    return Runtimes(by_name, hosts_file)
+    machine = Machine(platform, data_dir.root, SpawnerLink(platform, hosts_file.path), Ports(), clock)
+    return {name: make(machine) for name, make in RUNTIMES.items()}
 
 
 def make_local_controllers(store: SqliteStore, clock: Clock, activator: Activator) -> Sequence[Controller]:

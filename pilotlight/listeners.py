@@ -6,6 +6,8 @@ import errno
 import socket
 from dataclasses import dataclass
 
+from core.resources.hosts import Hosts
+
 INSIDE_ADDRESSES = tuple(f"127.80.0.{last}" for last in range(1, 33))
 """Loopback addresses of our own, one per platform on a machine: instances reach the gateway there on port 80."""
 
@@ -21,6 +23,19 @@ class Listener:
     socket: socket.socket
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the gateway listens: for clients, and for instances of this machine."""
+
+    public_port: int
+    inside_host: str
+    inside_port: int
+
+    @property
+    def hosts(self) -> Hosts:
+        return Hosts(self.public_port, self.inside_port)
 
 
 def bind(purpose: str, host: str, port: int, *, shared: bool = False) -> Listener:

@@ -31,8 +31,8 @@ from core.store.sqlite import SqliteStore
 from core.tasks import Service, Started, start_service
 from pilotlight.bootstrap import bootstrap
 from pilotlight.datadir import Running
-from pilotlight.house import Addresses, House, make_house
-from pilotlight.listeners import Listener, bind, bind_inside
+from pilotlight.house import House, make_house
+from pilotlight.listeners import Addresses, Listener, bind, bind_inside
 from pilotlight.logging import set_up_logging
 from pilotlight.options import PlatformOptions
 

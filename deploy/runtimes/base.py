@@ -10,10 +10,10 @@ read alike; the node moves the file aside before it starts a container again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.stats import InstanceKey
 from core.tasks import Started
@@ -203,6 +203,18 @@ class Runtime(Protocol):
 
     async def sandbox(self, plan: PodPlan) -> Sandbox:
         """StartError."""
+
+
+@runtime_checkable
+class OwnNetwork(Protocol):
+    """A runtime whose instances have a network of their own: they reach this machine, and names, differently."""
+
+    @property
+    def gateway(self) -> str | None:
+        """This machine's address as instances see it; None while there is no such network."""
+
+    def set_names(self, names: Iterable[str]) -> None:
+        """The host names that lead instances to the gateway, present ones included."""
 
 
 class LogReader(Protocol):

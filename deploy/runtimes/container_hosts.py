@@ -6,13 +6,13 @@ that run already. `container` keeps it; the roof says which names lead to the ga
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from deploy.runtimes.container_config import make_hostname
+from deploy.runtimes.hosts import write_in_place
 
 INSTANCES_KEPT: Final = 1024
 """Names of containers; the oldest go first, long after their containers have looked themselves up."""
@@ -52,12 +52,4 @@ class Hosts:
         return _BASE + "".join(lines)
 
     def _write(self) -> None:
-        """In place: a mounted file that is replaced would stay the old one inside."""
-        data = self.text().encode()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.pwrite(fd, data, 0)
-            os.ftruncate(fd, len(data))
-        finally:
-            os.close(fd)
+        write_in_place(self.path, self.text())

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from core.clients.engine import candidate_urls
 from pilotlight.cli.output import print_json, say
 from pilotlight.cli.session import Session
 from pilotlight.datadir import DataDir
@@ -117,9 +118,8 @@ def _is_free(port: int) -> bool:
 
 
 def _engine() -> Finding:
-    sockets = [path for path in (Path("/var/run/docker.sock"), Path("/run/podman/podman.sock")) if path.exists()]
-    if sockets:
-        return Finding("engine", Verdict.OK, f"Docker API at {', '.join(map(str, sockets))}")
+    if urls := candidate_urls(os.environ):
+        return Finding("engine", Verdict.OK, f"Docker API at {', '.join(urls)}")
     return Finding(
         "engine",
         Verdict.MISSING,

@@ -48,4 +48,4 @@ def test_sinks_hear_of_changes_and_of_nothing_else() -> None:
         return told
 
     services = ["s.n", "s.n.svc", "s.n.svc.cluster.local"]
-    assert asyncio.run(scenario()) == [["a.example"], ["a.example", *services], services]
+    assert asyncio.run(scenario()) == [[], ["a.example"], ["a.example", *services], services]

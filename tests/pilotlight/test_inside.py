@@ -1,0 +1,60 @@
+"""The gateway follows a network that comes up later; a port that cannot be had costs names, not the platform."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from activator.service import Activator
+from core.clock import SystemClock
+from core.resources.kinds import KINDS
+from core.stats import StatisticBus
+from core.store.memory import MemoryStore
+from core.tasks import start_service
+from pilotlight.inside import Inside
+from pilotlight.listeners import Addresses, bind
+from tests.support.clock import FakeClock, settle
+
+
+class Network:
+    """`deploy.runtimes.base.OwnNetwork`, up when told."""
+
+    gateway: str | None = None
+
+    def set_names(self, names: object) -> None:
+        raise AssertionError("names are told elsewhere")
+
+
+def free_port() -> int:
+    listener = bind("gateway", "127.0.0.1", 0)
+    with listener.socket:
+        return listener.port
+
+
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(1.0)
+        return client.connect_ex((host, port)) == 0
+
+
+def test_it_listens_once_there_is_an_address() -> None:
+    async def scenario() -> None:
+        clock, port = FakeClock(), free_port()
+        activator = Activator(MemoryStore(KINDS, clock), SystemClock(), StatisticBus())
+        network = Network()
+        async with asyncio.TaskGroup() as group:
+            services = [await start_service(group, activator.run, "activator")]
+            inside = Inside(network, activator, clock, Addresses(80, "127.0.0.1", port))
+            services.append(await start_service(group, inside.run, "inside"))
+            await settle()
+            assert not answers("127.0.0.1", port)
+            network.gateway = "127.0.0.1"
+            await clock.advance(1.0)
+            assert answers("127.0.0.1", port)
+            network.gateway = "192.0.2.1"  # not an address of this machine
+            await clock.advance(1.0)
+            assert answers("127.0.0.1", port)
+            for service in services:
+                service.cancel()
+
+    asyncio.run(scenario())
