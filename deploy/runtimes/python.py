@@ -220,12 +220,12 @@ class FunctionStart:
         host = str(HERE / "function" / program)
         return (environment.python, "-P", host, *first, folder, "--bind", LOOPBACK, *entry, *foreign)
 
-    def environment(self) -> dict[str, str]:
-        """What is added to the container's own: the environment's programs first."""
-        path = self.container.env.get("PATH") or os.environ.get("PATH", os.defpath)
+    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        """The container's own, with the environment's programs first in PATH."""
+        path = own.get("PATH") or os.environ.get("PATH", os.defpath)
         bin_ = self.prepared.environment.bin
         virtual = {} if self.prepared.environment.is_base else {"VIRTUAL_ENV": os.path.dirname(bin_)}
-        return {**virtual, **self.container.env, "PATH": f"{bin_}:{path}"}
+        return {**virtual, **own, "PATH": f"{bin_}:{path}"}
 
     def environment_of_template(self) -> dict[str, str]:
         """Without what is one instance's alone: a template that has it would hand it to the others."""
@@ -235,7 +235,7 @@ class FunctionStart:
         own["HOME"] = home_of(os.geteuid() if uid is None else uid)
         shared: Mapping[str, str] = {
             name: value
-            for name, value in self.environment().items()
+            for name, value in self.environment(self.container.env).items()
             if instance.name not in value and (not instance.uid or instance.uid not in value)
         }
         return {
@@ -264,12 +264,13 @@ class PythonSandbox(ProcessSandbox):
     async def start(self, container: ContainerPlan) -> Container:
         prepared = await self._runtime.prepared(container)
         self.used.append(prepared)
-        start = FunctionStart(self._plan, container.on_port(self._port), prepared)
+        start = FunctionStart(self._plan, container.on_port(self._plan.port), prepared)
         _check_access(start)
-        runnable = replace(start.container, env=start.environment(), working_dir=start.cwd)
+        # Everything but the port is the same for all that share the template.
+        runnable = replace(container, env=start.environment(container.env), working_dir=start.cwd)
         if not container.command:
             runnable = replace(runnable, command=start.argv("host.py"), args=())
-        command = self._command(runnable)
+        command = self._command(runnable.on_port(self._port))
         try:
             if container.command:
                 process = await self._link.start(command)
