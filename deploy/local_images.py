@@ -26,6 +26,6 @@ class LocalImages:
             pull_policy=container.get("imagePullPolicy") or "IfNotPresent",
         )
         try:
-            return Resolved(await runtime.resolve(plan))
+            return Resolved(await runtime.resolve(plan, await self._planner.registry_auth(namespace, spec)))
         except StartError as error:
             return ImageProblem(error.message)

@@ -24,7 +24,7 @@ from deploy import podsources
 from deploy.podfields import CONFIG_ERROR, Machine
 from deploy.podplan import Places, Planned, plan_pod
 from deploy.podsources import Source, Sources
-from deploy.runtimes.base import Runtime, StartError
+from deploy.runtimes.base import RegistryAuth, Runtime, StartError
 
 KINDS: Mapping[str, Kind[Any]] = {podsources.SECRET: SECRET, podsources.CONFIG_MAP: CONFIG_MAP}
 
@@ -56,6 +56,15 @@ class Planner:
         host = self.host
         machine = Machine(host.name, host.ip, host.cpus, host.memory_bytes, self._clock.wall())
         return plan_pod(pod, typed, await self._fetch(typed), machine, self.places), typed
+
+    async def registry_auth(self, namespace: str, spec: Json) -> RegistryAuth:
+        """The credentials that a Pod of this spec would pull its images with."""
+        names = ("serviceAccountName", "imagePullSecrets")
+        pulling = {name: spec[name] for name in names if name in spec}
+        pod = POD.parse({"metadata": {"namespace": namespace}, "spec": {"containers": [], **pulling}})
+        await self._add_pull_secrets(pod)
+        secrets = [each.name for each in pod.spec.image_pull_secrets or ()]
+        return podsources.registry_auth(await self._fetch(pod), secrets)
 
     def runtime(self, pod: Json) -> Runtime:
         """The runtime that the Pod asks for, if it can start something now. StartError."""

@@ -13,13 +13,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from core.stats import InstanceKey
 from core.tasks import Started
 
 PORT_PLACEHOLDER = "\ue000port\ue000"
 """Stands for the serving port in a plan (env, command, args), since the runtime is the one to choose it."""
+
+
+RegistryAuth: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Registry host → credentials as in a Docker configuration: `auth`, or `username` and `password`."""
+NO_AUTH: Final[RegistryAuth] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class PodPlan:
     log_dir: Path
     scratch_dir: Path  # this Pod's own, removed with it
     hosts: Mapping[str, str] = field(default_factory=dict)
-    registry_auth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # registry host → credentials
+    registry_auth: RegistryAuth = field(default_factory=dict)
     grace_s: float = 30.0
     port_is_fixed: bool = (
         False  # a Pod that a user made by hand: its port is wanted as it was written, where it is free
@@ -198,7 +204,7 @@ class Runtime(Protocol):
         """Makes starts of this template fast: pulls, installs, warms a template, makes `spares` containers ahead.
         StartError. 0 spares lets go of what was made."""
 
-    async def resolve(self, container: ContainerPlan) -> str:
+    async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
         """The immutable name of its image (a digest), "" where the runtime has none. StartError."""
 
     async def sandbox(self, plan: PodPlan) -> Sandbox:

@@ -17,7 +17,7 @@ from typing import Final
 from core.clients.engine import Engine, ImageFacts
 from core.clock import Clock
 from core.tasks import Started
-from deploy.runtimes.base import ContainerPlan, PodPlan, Sandbox, StartError
+from deploy.runtimes.base import NO_AUTH, ContainerPlan, PodPlan, RegistryAuth, Sandbox, StartError
 from deploy.runtimes.container_config import (
     as_start_error,
     check_identity,
@@ -101,9 +101,9 @@ class ContainerRuntime:
         for template in [template for template, each in self._spares.items() if not each]:
             del self._spares[template]
 
-    async def resolve(self, container: ContainerPlan) -> str:
+    async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
         self._watch.require()
-        image = await self._images.ensure(container, {})
+        image = await self._images.ensure(container, registry_auth)
         return digest_of(parse_reference(container.image), image.digests, image.id)
 
     async def sandbox(self, plan: PodPlan) -> Sandbox:

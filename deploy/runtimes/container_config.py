@@ -6,6 +6,7 @@ that was asked for, an environment of the image's own and the Pod's. Called by `
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.clients.engine import EngineDown, EngineRefused
-from deploy.runtimes.base import ContainerPlan, Identity, PodPlan, StartError
+from deploy.runtimes.base import ContainerPlan, Identity, PodPlan, RegistryAuth, StartError
 
 PLATFORM_LABEL: Final = "pilotlight.dev/platform"
 POD_LABEL: Final = "pilotlight.dev/pod"
@@ -186,15 +187,26 @@ def digest_of(image: Reference, digests: tuple[str, ...], id: str) -> str:
     return id if id.startswith("sha256:") else f"sha256:{id}"
 
 
-def merge_auth(auth: Mapping[str, Mapping[str, str]], image: Reference) -> Mapping[str, str] | None:
-    """The credentials for the registry of an image, under any of the names that registry goes by."""
+def find_credentials(auth: RegistryAuth, image: Reference) -> Mapping[str, str] | None:
+    """Those for the registry of an image, under any of the names that it goes by."""
     names = [image.registry, f"https://{image.registry}"]
     if image.registry == "docker.io":
         names += ["index.docker.io", "https://index.docker.io/v1/"]
     for name in names:
         if name in auth:
-            return {"serveraddress": image.registry, **auth[name]}
+            return {"serveraddress": image.registry, **_credentials(auth[name])}
     return None
+
+
+def _credentials(found: Mapping[str, str]) -> Mapping[str, str]:
+    """`auth` is username and password in one; the engine wants two."""
+    if "auth" not in found:
+        return found
+    try:
+        user, _, password = base64.b64decode(found["auth"], validate=True).decode().partition(":")
+    except ValueError:
+        return found
+    return {"username": user, "password": password}
 
 
 @contextlib.contextmanager

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
 
 from core.clients.engine import Engine, EngineDown, EngineRefused, ImageFacts
-from deploy.runtimes.base import ContainerPlan, StartError
-from deploy.runtimes.container_config import merge_auth, parse_reference
-
-Auth = Mapping[str, Mapping[str, str]]
+from deploy.runtimes.base import ContainerPlan, RegistryAuth, StartError
+from deploy.runtimes.container_config import find_credentials, parse_reference
 
 
 class Images:
@@ -21,7 +18,7 @@ class Images:
         self._pulls: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._without_tmp: dict[str, bool] = {}
 
-    async def ensure(self, container: ContainerPlan, auth: Auth) -> ImageFacts:
+    async def ensure(self, container: ContainerPlan, auth: RegistryAuth) -> ImageFacts:
         """The image, pulled if need be. StartError in the kubelet's words."""
         name, reference = container.image, parse_reference(container.image)
         always = container.pull_policy == "Always" and not reference.digest
@@ -34,7 +31,7 @@ class Images:
             async with self._pulls[name]:
                 if not always and (found := await self._engine.image(name)) is not None:
                     return found  # another instance has pulled it meanwhile
-                await self._engine.pull(str(reference), merge_auth(auth, reference))
+                await self._engine.pull(str(reference), find_credentials(auth, reference))
             found = await self._engine.image(str(reference)) or await self._engine.image(name)
         except EngineRefused as error:
             raise StartError("ErrImagePull", f'Failed to pull image "{name}": {error.message}') from error

@@ -24,6 +24,7 @@ _KILLED: Final = 137
 _STATE_AGAIN_S: Final = 0.005  # between the end of its output and its end
 _STATE_CALM_S: Final = 1.0  # for one that has closed its output and runs on
 _ENGINE_AGAIN_S: Final = 0.5
+_KILL_AGAIN_S: Final = 5.0
 
 
 class Maker(Protocol):
@@ -145,9 +146,12 @@ class EngineContainer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     return await self.wait()
-        if not self.ended:
+        while not self.ended:
             self._killed = True
             await self._insist(self._engine.kill, self.engine_id, "SIGKILL")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_KILL_AGAIN_S):
+                    await self.wait()
         return await self.wait()
 
     async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:

@@ -17,7 +17,18 @@ import sys
 from pathlib import Path
 
 from core.tasks import Started
-from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, Mount, PodPlan, Sandbox, StartError
+from deploy.runtimes.base import (
+    NO_AUTH,
+    Address,
+    Container,
+    ContainerPlan,
+    Exit,
+    Mount,
+    PodPlan,
+    RegistryAuth,
+    Sandbox,
+    StartError,
+)
 from deploy.runtimes.ports import Ports, PortsExhausted
 from deploy.runtimes.spawning import Command, Process, SpawnerLink, SpawnFailed
 
@@ -47,7 +58,7 @@ class ProcessRuntime:
     async def prepare(self, plan: PodPlan, spares: int) -> None:
         """Nothing is worth keeping ready: a start costs a fork."""
 
-    async def resolve(self, container: ContainerPlan) -> str:
+    async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
         return ""
 
     async def sandbox(self, plan: PodPlan) -> Sandbox:

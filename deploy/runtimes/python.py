@@ -26,7 +26,7 @@ import structlog
 
 from core.clock import Clock
 from core.tasks import Started
-from deploy.runtimes.base import Container, ContainerPlan, PodPlan, Sandbox, StartError
+from deploy.runtimes.base import NO_AUTH, Container, ContainerPlan, PodPlan, RegistryAuth, Sandbox, StartError
 from deploy.runtimes.environments import Environment, Environments
 from deploy.runtimes.folders import SCHEME, Folders, Snapshot
 from deploy.runtimes.instance import CONTROL
@@ -108,7 +108,7 @@ class PythonRuntime:
             elif spares <= 0:
                 await self.templates.retire(start.key)
 
-    async def resolve(self, container: ContainerPlan) -> str:
+    async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
         return (await asyncio.to_thread(self._folders.snapshot, container.image)).image
 
     async def sandbox(self, plan: PodPlan) -> Sandbox:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder
 from core.reconcile.garbage import GarbageCollector
 from core.resources.conditions import find_condition
+from core.resources.core_v1 import SECRET
 from core.resources.hosts import Hosts
 from core.resources.kinds import KINDS
 from core.resources.meta import AdmissionContext, Json
@@ -162,5 +164,18 @@ def test_images_are_resolved_by_the_runtime_that_would_run_them(tmp_path: Path) 
             assert await resolve("fake", "fake/serve") == Resolved("fake/serve@sha256:fake")
             assert await resolve("fake", "test/nowhere") == ImageProblem('no such image: "test/nowhere"')
             assert isinstance(await resolve("container", "x"), RuntimeProblem)
+
+            document = b'{"auths": {"ghcr.io": {"auth": "dTpw"}}}'
+            secret = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "pull", "namespace": "default"},
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": {".dockerconfigjson": base64.b64encode(document).decode()},
+            }
+            await world.store.create(SECRET, secret)
+            spec = {"runtimeClassName": "fake", "imagePullSecrets": [{"name": "pull"}, {"name": "missing"}]}
+            await images.resolve("default", spec, {"name": "a", "image": "fake/serve"})
+            assert world.runtime.resolved_with == {"ghcr.io": {"auth": "dTpw"}}, "with its pull secrets"
 
     asyncio.run(main())

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from core.clock import Clock, SystemClock
 from core.tasks import Started
-from deploy.runtimes.base import Address, ContainerPlan, Exit, PodPlan, StartError
+from deploy.runtimes.base import NO_AUTH, Address, ContainerPlan, Exit, PodPlan, RegistryAuth, StartError
 from deploy.runtimes.logfile import LogFile
 from deploy.runtimes.ports import Ports
 
@@ -234,6 +234,7 @@ class FakeRuntime:
         self.programs: dict[str, Program] = {**PROGRAMS, **(programs or {})}
         self.start_delay_s = 0.0
         self.on_execute: OnExecute = lambda command: (0, "")  # of containers that start from now on
+        self.resolved_with: RegistryAuth = NO_AUTH
         self.unavailable: str | None = None
         self.ports = Ports(range(20000 + os.getpid() % 100 * 100, 32768))
         self.numbers = itertools.count(1)
@@ -255,7 +256,8 @@ class FakeRuntime:
     async def prepare(self, plan: PodPlan, spares: int) -> None:
         self.prepared.append((plan.template, spares))
 
-    async def resolve(self, container: ContainerPlan) -> str:
+    async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
+        self.resolved_with = registry_auth
         if container.image not in self.programs:
             raise StartError("ErrImagePull", f'no such image: "{container.image}"')
         return f"{container.image}@sha256:fake"

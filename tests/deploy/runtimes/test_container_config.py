@@ -18,8 +18,8 @@ from deploy.runtimes.container_config import (
     Place,
     check_identity,
     digest_of,
+    find_credentials,
     make_config,
-    merge_auth,
     parse_reference,
 )
 from deploy.runtimes.container_hosts import Hosts
@@ -159,10 +159,14 @@ def test_the_digest_of_the_repository_itself_is_preferred() -> None:
 
 
 def test_credentials_are_found_under_the_registrys_names() -> None:
-    auth = {"https://index.docker.io/v1/": {"username": "u"}, "ghcr.io": {"username": "g"}}
-    assert merge_auth(auth, parse_reference("nginx")) == {"serveraddress": "docker.io", "username": "u"}
-    assert merge_auth(auth, parse_reference("ghcr.io/a/b")) == {"serveraddress": "ghcr.io", "username": "g"}
-    assert merge_auth(auth, parse_reference("quay.io/a/b")) is None
+    auth = {"https://index.docker.io/v1/": {"username": "u"}, "ghcr.io": {"auth": "ZzpzZWNyZXQ6MQ=="}}
+    assert find_credentials(auth, parse_reference("nginx")) == {"serveraddress": "docker.io", "username": "u"}
+    assert find_credentials(auth, parse_reference("ghcr.io/a/b")) == {
+        "serveraddress": "ghcr.io",
+        "username": "g",
+        "password": "secret:1",
+    }
+    assert find_credentials(auth, parse_reference("quay.io/a/b")) is None
 
 
 def test_hosts_are_rewritten_in_place(tmp_path: Path) -> None:
