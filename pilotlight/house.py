@@ -34,6 +34,7 @@ from deploy.controllers.endpoints import EndpointsReconciler
 from deploy.controllers.registry import make_controllers
 from deploy.controllers.world import World
 from deploy.local_images import LocalImages
+from deploy.logs import PodLogs
 from deploy.names import Names
 from deploy.node import make_node
 from deploy.runtimes.base import OwnNetwork, Runtime
@@ -97,7 +98,7 @@ def make_house(store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: A
         ("namespaces", NamespaceController(store, KINDS, clock).run),
         ("events", partial(run_event_expiry, store, clock)),
     ]
-    backend = Backend(store, KINDS, clock, settings.current)
+    backend = Backend(store, KINDS, clock, settings.current, PodLogs(store, clock, planner.places))
     console = Console(
         token, partial(_decisions, autoscaler), Top(store, bus, clock, activator.waiting).rows, activator.snapshot
     )
