@@ -7,12 +7,14 @@ range for outgoing connections, since one of those could otherwise occupy it bet
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 LOWEST, HIGHEST = 20000, 65535
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+STRIDE = 101  # processes started one after the other are to be this far apart
 DEFAULT_OUTGOING = (32768, 60999)
 
 
@@ -26,7 +28,9 @@ class Ports:
     def __init__(self, candidates: Iterable[int] | None = None) -> None:
         self._candidates = tuple(candidates if candidates is not None else _outside_outgoing())
         self._taken: set[int] = set()
-        self._next = 0
+        # Each platform of a machine begins elsewhere: two that begin at the same port could both find it free before
+        # either has an instance that listens.
+        self._next = os.getpid() * STRIDE % len(self._candidates)
 
     def take(self, preferred: int | None = None) -> int:
         """`preferred` where it is free, else the next free one. PortsExhausted."""

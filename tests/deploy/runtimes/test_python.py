@@ -210,7 +210,9 @@ def test_a_spare_is_made_ahead_and_becomes_the_next_instance(tmp_path: Path) -> 
                 said = await ask(second)
                 assert said["pid"] == spare
                 assert said["env"]["HOSTNAME"].startswith("pod-")
-            os.kill(await wait_spare(template, (await ask(first))["pid"]), signal.SIGKILL)
+            spare = await wait_spare(template, (await ask(first))["pid"])
+            os.kill(spare, signal.SIGKILL)
+            await wait_gone(spare)
             async with started(running, container) as third:
                 assert (await ask(third))["imported_in"] == template
 
