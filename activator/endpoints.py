@@ -136,7 +136,7 @@ class Endpoints:
             compile_service(key.namespace, key.name, seen.ports, self._cluster_domain, seen.external_name)
             for key, seen in sorted(self._services.items(), key=lambda item: str(item[0]))
         ]
-        self._gateway.table = merge(ingresses, services)
+        self._gateway.set_table(merge(ingresses, services))
 
     # Revisions and their Pods.
 

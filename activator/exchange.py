@@ -159,8 +159,7 @@ class Exchange:
     def unreachable(self, instance: Instance) -> None:
         """The dialer has none: not a byte was sent."""
         if not self._over and self._instance is instance:
-            self._backend.suspend(instance)
-            self._send_again()
+            self._send_again(reachable=False)
 
     def _send(self, upstream: Upstream, now: float) -> None:
         self._upstream = upstream
@@ -172,7 +171,7 @@ class Exchange:
         if not self._payload.done:
             self._client.unhold()
 
-    def _send_again(self) -> None:
+    def _send_again(self, *, reachable: bool) -> None:
         """Back to the front of the line."""
         instance, self._instance, self._upstream = self._instance, None, None
         assert instance is not None
@@ -181,9 +180,7 @@ class Exchange:
         if not self._payload.done:
             self._client.hold()
         self.held_bytes = WEIGHT_BYTES + self._payload.held_bytes
-        # First in line before the slot is free: it may be the one that gets it.
-        self._backend.again(self)
-        self._backend.release(instance, self._shared.clock.monotonic())
+        self._backend.again(self, instance, self._shared.clock.monotonic(), reachable=reachable)
 
     def body(self, content: bytes, done: bool, trailers: bytes) -> None:
         """The client has sent more of its body."""
@@ -264,7 +261,7 @@ class Exchange:
         stale = upstream is not None and not upstream.fresh and not answered and not self._begun
         if stale and self._payload.kept and self.method in REPEATABLE and self._attempts < STALE_MAX:
             self._attempts += 1
-            self._send_again()
+            self._send_again(reachable=True)
         else:
             self.refuse(bad_gateway("it closed the connection."))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -35,6 +36,9 @@ from core.resources.networking import Visibility
 log = structlog.get_logger()
 
 BACKLOG: Final = 4096
+COUNTED: Final = (
+    "requests", "queued", "cold", "refused", "left", "redispatched", "timeouts", "aborted", "malformed",
+)  # fmt: skip
 
 
 class Gateway:
@@ -46,6 +50,7 @@ class Gateway:
         self.wheel: Wheel[ClientConnection] = Wheel()
         self.departures = Departures(asyncio.get_running_loop())
         self.table = Table({})
+        self.table_changed: Callable[[Table], None] = lambda table: None
         self._throttler = throttler
         self._draw = draw
         self._servers: list[asyncio.Server] = []
@@ -53,23 +58,21 @@ class Gateway:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    @property
-    def connections(self) -> int:
-        return len(self._connections)
-
-    async def listen(self, host: str, port: int, *, public: bool = False, reuse_port: bool = False) -> int:
-        """The port it got. `public`: serves only what is visible from outside, as a gateway's outer address does."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: ClientConnection(self, public), host, port, backlog=BACKLOG, reuse_port=reuse_port or None
-        )
-        return self._listening(server, public)
+    def set_table(self, table: Table) -> None:
+        self.table = table
+        self.table_changed(table)
 
     async def adopt(self, listener: socket.socket, *, public: bool = False) -> int:
-        """The same on a socket that is bound already: who connected before now has waited in its backlog."""
+        """Accepts from a listening socket, those included who have waited in its backlog; returns its port.
+
+        `public`: serves only what is visible from outside, as a gateway's outer address does.
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: ClientConnection(self, public), sock=listener, backlog=BACKLOG)
-        return self._listening(server, public)
+        self._servers.append(server)
+        host, port = server.sockets[0].getsockname()[:2]
+        log.info("gateway listens", host=host, port=port, public=public)
+        return int(port)
 
     def open(self, client: ClientConnection, request: RequestHead) -> Exchange | Problem:
         """One exchange, or why not."""
@@ -101,16 +104,17 @@ class Gateway:
         if not self._connections:
             self._empty.set()
 
+    def numbers(self) -> dict[str, float]:
+        """Counters and gauges by metric name."""
+        counters = self.shared.counters
+        numbers: dict[str, float] = {f"gateway_{name}_total": getattr(counters, name) for name in COUNTED}
+        numbers |= {f"gateway_responses_{hundred}xx_total": counters.statuses[hundred] for hundred in range(1, 6)}
+        return numbers | {"gateway_connections": len(self._connections)}
+
     def expire(self, now: float) -> None:
         """Whatever is due."""
         for client in self.wheel.expire(now):
             client.expire(now)
-
-    def _listening(self, server: asyncio.Server, public: bool) -> int:
-        self._servers.append(server)
-        host, port = server.sockets[0].getsockname()[:2]
-        log.info("gateway listens", host=host, port=port, public=public)
-        return int(port)
 
     async def drain(self) -> None:
         """Accepts nothing more, closes what is idle, and returns when the last answer is out."""
@@ -132,3 +136,12 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await self._empty.wait()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. OSError where the port is taken."""
+    listener = socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+    )
+    listener.setblocking(False)
+    return listener

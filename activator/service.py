@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,12 +19,13 @@ from activator.dialer import TaskDialer
 from activator.endpoints import Endpoints
 from activator.exchange import Shared
 from activator.forwarding import Traces
-from activator.gateway import Gateway
+from activator.gateway import Gateway, bind
 from activator.limits import GatewayLimits
 from activator.loads import Loads
 from activator.routing import Draw, EvenDraw
 from activator.throttler import Throttler
-from activator.wheel import TICK_S
+from activator.upkeep import later, run_deadlines
+from activator.workers import Workers
 from core.clock import Clock
 from core.stats import RevisionKey, StatisticBus
 from core.store.base import Store
@@ -33,10 +33,6 @@ from core.tasks import Started, start_service
 
 REPORT_S: Final = 1.0
 """As Knative's activator reports."""
-SWEEP_S: Final = 5.0
-COUNTED: Final = (
-    "requests", "queued", "cold", "refused", "left", "redispatched", "timeouts", "aborted", "malformed",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,7 @@ class ActivatorSettings:
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     cluster_domain: str = "cluster.local"
     draw: Draw = field(default_factory=EvenDraw)  # how split traffic is dealt out
+    workers: int = 0  # gateway processes beside this one; 0: this one serves
 
 
 class Activator:
@@ -59,7 +56,9 @@ class Activator:
         self._settings = settings or ActivatorSettings()
         self._gateway: Gateway | None = None
         self._throttler = Throttler(self._settings.limits, bus.publish, later)
-        self.loads = Loads(self._throttler, clock)
+        count = self._settings.workers
+        self._workers = Workers(count, self._settings.limits, self._throttler, clock) if count else None
+        self.loads = Loads(self._throttler, clock, self._workers)
 
     async def run(self, started: Started) -> None:
         """Started once routes and instances are known; then `listen` may be called. Cut short, it cuts short."""
@@ -68,8 +67,11 @@ class Activator:
             domain = self._settings.cluster_domain
             endpoints = Endpoints(self._store, self._clock, gateway, self._throttler, domain)
             try:
+                if self._workers is not None:
+                    gateway.table_changed = self._workers.set_table
+                    await start_service(group, self._workers.run, "activator:workers")
                 await start_service(group, endpoints.run, "activator:endpoints")
-                group.create_task(self._run_deadlines(gateway), name="activator:deadlines")
+                group.create_task(run_deadlines(gateway, self._throttler), name="activator:deadlines")
                 group.create_task(self._run_reports(), name="activator:reports")
                 started()
                 await asyncio.Event().wait()
@@ -78,17 +80,18 @@ class Activator:
 
     async def listen(self, host: str, port: int, *, public: bool = False) -> int:
         """The actual port. `public`: cluster-local hosts are not served there. OSError where the port is taken."""
-        return await self._running.listen(host, port, public=public)
+        gateway = self._running
+        return await (self._workers or gateway).adopt(bind(host, port), public=public)
 
     async def adopt(self, listener: socket.socket, *, public: bool = False) -> int:
         """The same on a socket that is bound already."""
-        return await self._running.adopt(listener, public=public)
+        return await (self._workers or self._running).adopt(listener, public=public)
 
     async def drain(self, deadline_s: float) -> bool:
         """Accepts nothing more and waits for what is under way; False where some was still left at the deadline."""
         try:
             async with asyncio.timeout(deadline_s):
-                await self._running.drain()
+                await (self._workers.drain() if self._workers is not None else self._running.drain())
         except TimeoutError:
             return False
         return True
@@ -100,14 +103,12 @@ class Activator:
 
     def snapshot(self) -> dict[str, float]:
         """Counters and gauges by metric name, for `/metrics`."""
-        counters = self._running.shared.counters
-        total = self._throttler.total
-        numbers = {f"gateway_{name}_total": getattr(counters, name) for name in COUNTED}
-        numbers |= {f"gateway_responses_{hundred}xx_total": counters.statuses[hundred] for hundred in range(1, 6)}
+        numbers = self._running.numbers()
+        for name, value in self._workers.numbers().items() if self._workers is not None else ():
+            numbers[name] += value
         return numbers | {
-            "gateway_connections": self._running.connections,
-            "activator_queued": total.count,
-            "activator_queued_bytes": total.held_bytes,
+            "activator_queued": self._throttler.total.count,
+            "activator_queued_bytes": self._throttler.total.held_bytes,
             "activator_revisions_active": len(self._throttler.active),
         }
 
@@ -122,23 +123,9 @@ class Activator:
         shared = Shared(self._clock, Traces(int.from_bytes(os.urandom(8))), dialer)
         return Gateway(shared, self._throttler, self._settings.limits, self._settings.draw)
 
-    async def _run_deadlines(self, gateway: Gateway) -> None:
-        swept_at = self._clock.monotonic()
-        while True:
-            await self._clock.sleep(TICK_S)
-            now = self._clock.monotonic()
-            gateway.expire(now)
-            if now - swept_at > SWEEP_S:
-                swept_at = now
-                self._throttler.close_idle(now - self._settings.limits.upstream_idle_s)
-
     async def _run_reports(self) -> None:
         due = self._clock.monotonic()
         while True:
             due += REPORT_S
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
             self._throttler.report(self._clock.monotonic())
-
-
-def later(seconds: float, call: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(seconds, call)

@@ -106,10 +106,14 @@ class Backend:
         if self.queue:
             self.pump()
 
-    def again(self, waiter: Waiter) -> None:
-        """A request of which nothing has reached its instance goes back to the front of the line."""
+    def again(self, waiter: Waiter, instance: Instance, now: float, *, reachable: bool) -> None:
+        """A request of which nothing has reached its instance gives up its slot and is the first in line again."""
+        if not reachable:
+            self.suspend(instance)
+        # In line before the slot is free: it may be the one that gets it.
         self.queue.push_front(waiter)
         self.pump()
+        self.release(instance, now)
 
     def pump(self) -> None:
         """Gives out what is free, oldest waiter first."""
@@ -140,6 +144,7 @@ class Backend:
         self.limits = limits
         self.balancer.limit = limits.concurrency
         self.pump()
+        self._throttler.changed(self)
 
     def set_endpoints(self, endpoints: Iterable[Endpoint], now: float) -> None:
         """These are ready; whatever else there was is given nothing more."""
@@ -157,6 +162,7 @@ class Backend:
         if self.instances:
             self.failure = None
             self.wake(now)
+            self._throttler.changed(self)
             self.pump()
 
     def drain(self, key: InstanceKey) -> None:
@@ -172,6 +178,7 @@ class Backend:
             instance.retire()
             if instance.in_flight:
                 self.leaving[key] = instance
+            self._throttler.changed(self)
 
     def _returned(self, endpoint: Endpoint) -> Instance | None:
         """One that was not ready for a while still works on what it was given before."""
@@ -213,14 +220,23 @@ class Throttler:
         self.total = Total(limits.total)
         self.publish = publish
         self.later = later
+        self.changed: Callable[[Backend], None] = lambda backend: None  # told of limits and instances
+        self.forgotten: Callable[[BackendKey], None] = lambda key: None
+        self.elsewhere: Callable[[RequestStatistic], RequestStatistic] = lambda own: (
+            own
+        )  # adds what other processes saw
         self.backends: dict[BackendKey, Backend] = {}
         self.active: dict[BackendKey, Backend] = {}  # those with a meter
+
+    def make(self, key: BackendKey, limits: RevisionLimits) -> Backend:
+        return Backend(key, limits, self)
 
     def ensure(self, key: BackendKey, limits: RevisionLimits) -> Backend:
         """The backend, made or brought up to date."""
         backend = self.backends.get(key)
         if backend is None:
-            backend = self.backends[key] = Backend(key, limits, self)
+            backend = self.backends[key] = self.make(key, limits)
+            self.changed(backend)
         elif backend.limits != limits:
             backend.set_limits(limits)
         return backend
@@ -233,6 +249,7 @@ class Throttler:
                 backend.retire(instance_key)
             for waiter in backend.queue.clear():
                 waiter.refuse(problem)
+            self.forgotten(key)
 
     def report(self, now: float) -> None:
         """Once a second: a statistic for each revision that has instances or requests; the quiet ones fall asleep."""
@@ -241,7 +258,7 @@ class Throttler:
             assert meter is not None
             quiet = meter.quiet and not backend.instances
             if isinstance(key, RevisionKey):
-                self.publish(meter.report(key, now))
+                self.publish(self.elsewhere(meter.report(key, now)))
             if quiet:
                 backend.meter = None
                 del self.active[key]

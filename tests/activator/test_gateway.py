@@ -1,4 +1,7 @@
-"""The gateway from outside, over raw sockets: activator/gateway.py, activator/client.py, activator/farewell.py."""
+"""The gateway from outside, over raw sockets.
+
+activator/gateway.py, activator/client.py, activator/farewell.py, activator/upkeep.py.
+"""
 
 from __future__ import annotations
 
@@ -280,6 +283,7 @@ def test_more_connections_than_there_may_be() -> None:
             first = await Client.connect(path.port)
             await Client.connect(path.port)
             third = await Client.connect(path.port)
+            third.get()
             response = await third.read()
             assert (response.status, response.header("retry-after")) == (503, "1")
             assert await third.at_end()
@@ -330,6 +334,24 @@ def test_draining_finishes_what_is_under_way_and_nothing_else() -> None:
             response = await busy.read()
             assert (response.body, response.header("connection")) == (b"done", "close")
             assert await draining
+
+    run(main())
+
+
+def test_a_client_that_does_not_read_its_last_answer_is_cut_off() -> None:
+    async def main() -> None:
+        async def instance(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            writer.write(respond(b"x" * 20_000_000))
+
+        async with server(instance) as port, data_path(GatewayLimits(idle_timeout_s=0.3)) as path:
+            await path.hello(port, timeoutSeconds=1)
+            for headers in ([], ["Connection: close"]):
+                client = await Client.connect(path.port)
+                client.writer.transport.pause_reading()
+                client.get(headers=headers)
+                await asyncio.sleep(0.1)
+            await eventually(lambda: path.activator.snapshot()["gateway_connections"] == 0, "connections are left")
 
     run(main())
 

@@ -363,6 +363,37 @@ def test_an_instance_on_its_way_out_gets_nothing_more_and_is_waited_for() -> Non
     run(main())
 
 
+def test_a_pod_whose_readiness_flaps_still_has_what_it_was_given() -> None:
+    async def main() -> None:
+        release, most, now = asyncio.Event(), 0, 0
+
+        async def instance(reader: Reader, writer: Writer) -> None:
+            nonlocal most, now
+            while True:
+                await read_head(reader)
+                now += 1
+                most = max(most, now)
+                await release.wait()
+                now -= 1
+                writer.write(respond(b"ok"))
+
+        async with server(instance) as port, data_path() as path:
+            await path.hello(port, containerConcurrency=2)
+            requests = [asyncio.ensure_future(fetch(path.port)) for _ in range(6)]
+            await eventually(lambda: now == 2, "nothing is under way")
+            await path.pod("hello-pod", "hello-1", port, ready=False)
+            await eventually(lambda: not path.backend("hello-1").instances, "it is still given requests")
+            assert path.activator.loads.in_flight(await path.instance("hello-pod")) == 2
+            await path.pod("hello-pod", "hello-1", port)
+            await eventually(lambda: bool(path.backend("hello-1").instances), "it does not come back")
+            assert path.throttler.total.count == 4
+            release.set()
+            assert {(await request).status for request in requests} == {200}
+            assert most == 2
+
+    run(main())
+
+
 def test_a_request_that_meets_its_only_instance_on_its_way_out_waits_for_the_next() -> None:
     async def main() -> None:
         async with server(echo_head) as port, data_path() as path:

@@ -119,12 +119,12 @@ class DataPath:
 
 
 @asynccontextmanager
-async def data_path(limits: GatewayLimits | None = None) -> AsyncIterator[DataPath]:
+async def data_path(limits: GatewayLimits | None = None, workers: int = 0) -> AsyncIterator[DataPath]:
     clock = SystemClock()
     store = MemoryStore(KINDS, clock)
     await store.open()
     bus = StatisticBus()
-    activator = Activator(store, clock, bus, ActivatorSettings(limits=limits or GatewayLimits()))
+    activator = Activator(store, clock, bus, ActivatorSettings(limits=limits or GatewayLimits(), workers=workers))
     statistics: list[RequestStatistic] = []
     bus.subscribe(statistics.append)
     async with asyncio.TaskGroup() as group:
