@@ -76,14 +76,7 @@ async def list_objects(backend: Backend, call: Call, kind: Kind[Any]) -> Answer:
             metadata["remainingItemCount"] = page.remaining
     form = call.form
     if form.view is View.TABLE:
-        table = make_table(
-            kind,
-            await parse_all(page.entries),
-            version=form.version,
-            include=call.query.get("includeObject", ""),
-            now=backend.clock.wall(),
-        )
-        return write_json({**table, "metadata": metadata}, form)
+        return write_json({**await _table(backend, call, kind, page.entries), "metadata": metadata}, form)
     head: Json = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata}
     if form.view in (View.METADATA, View.METADATA_LIST):
         head |= {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}"}
@@ -195,6 +188,16 @@ async def _choose(snapshot: Snapshot, start: int, limit: int, selection: Selecti
         if selection.matches(obj):
             chosen.append(obj)
     return chosen, len(entries)
+
+
+async def _table(backend: Backend, call: Call, kind: Kind[Any], entries: Sequence[Entry]) -> Json:
+    version, include, now = call.form.version, call.query.get("includeObject", ""), backend.clock.wall()
+    table = make_table(kind, (), version=version, include=include, now=now)
+    for start in range(0, len(entries), SLICE):
+        objects = [parsed(entry) for entry in entries[start : start + SLICE]]
+        table["rows"] += make_table(kind, objects, version=version, include=include, now=now, header=False)["rows"]
+        await asyncio.sleep(0)
+    return table
 
 
 async def _texts(entries: Sequence[Entry]) -> list[bytes]:
