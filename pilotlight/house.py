@@ -12,7 +12,7 @@ from functools import partial
 
 from starlette.applications import Starlette
 
-from activator.service import Activator
+from activator.service import Activator, ActivatorSettings
 from autoscaler.controller import Autoscaler
 from autoscaler.decisions import as_json
 from core.apiserver.app import make_app
@@ -65,10 +65,13 @@ class House:
         return self.console.above(make_app(self.backend, token, version))
 
 
-def make_house(store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: Addresses, token: str) -> House:
+def make_house(
+    store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: Addresses, token: str, workers: int = 1
+) -> House:
     """Constructs without effect on the machine."""
     bus = StatisticBus()
-    activator = Activator(store, clock, bus)
+    # One gateway needs no process of its own; several share this one's throttler.
+    activator = Activator(store, clock, bus, ActivatorSettings(workers=workers if workers > 1 else 0))
     autoscaler = Autoscaler(store, bus, clock)
     hosts_file = HostsFile(data_dir.root / "hosts", addresses.inside_host)
     runtimes = make_runtimes(clock, data_dir, hosts_file)

@@ -67,7 +67,7 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
         await bootstrap(store, gateway.port)
         addresses = _addresses(gateway, inside)
         token = ensure_token(data_dir.root / "token")
-        house = make_house(store, clock, data_dir, addresses, token)
+        house = make_house(store, clock, data_dir, addresses, token, options.workers)
         certificates = ensure_certificates(data_dir.tls, clock.wall())
         url = f"https://{api.host}:{api.port}"
         write_kubeconfig(data_dir.kubeconfig, url, certificates.authority_pem, token)
