@@ -59,7 +59,8 @@ def via_index(field: str, index: int, errors: Iterable[FieldError]) -> Errors:
 def join(prefix: str, path: str) -> str:
     if not prefix or not path:
         return prefix or path
-    return f"{prefix}{path}" if path.startswith("[") else f"{prefix}.{path}"
+    first = path.partition(".")[0]  # as upstream, a key with dots in it is no index
+    return f"{prefix}{path}" if first.startswith("[") and first.endswith("]") else f"{prefix}.{path}"
 
 
 def sentences(errors: Iterable[FieldError]) -> str:

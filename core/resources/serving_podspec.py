@@ -7,12 +7,12 @@ Called by `serving_validation` for every kind that holds a template; the message
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import FieldError
 from core.resources import serving_fields as fields
+from core.resources.image_references import is_image_reference
 from core.resources.knative_errors import (
     Errors,
     both_of,
@@ -42,13 +42,6 @@ RUNTIME_CLASSES = ("process", "python", "container")
 FOLDER_PREFIX = "dir:"
 _ID_MAX = 2**31 - 1
 _POD_PARTS = ("containers", "initContainers", "volumes", "securityContext", "serviceAccountName")
-_IMAGE = re.compile(
-    r"((?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])\.)*"
-    r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?::[0-9]+)?/|\[[0-9a-fA-F:]+\](?::[0-9]+)?/)?"
-    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
-    re.ASCII,
-)
 
 
 def validate_pod_spec(spec: Json, features: FeatureSettings) -> Errors:
@@ -176,9 +169,9 @@ def _validate_init_containers(init: Sequence[Json], others: Sequence[Json], cont
         name = container.get("name", "")
         found = generic(f'duplicate container name "{name}"', "name") if name in names else []
         for field in ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle"):
-            if container.get(field):
+            if container.get(field) is not None:
                 found += generic("field not allowed in an init container", field)
-        found += _validate_container({**container, "lifecycle": None}, context, RESERVED_SIDECAR_ENV, is_init=True)
+        found += _validate_container(container, context, RESERVED_SIDECAR_ENV, is_init=True)
         errors += via_index("initContainers", index, found)
     return errors
 
@@ -214,7 +207,7 @@ def _validate_image(container: Json, runtime: str) -> Errors:
         problem = "a folder is an absolute path as in dir:/home/me/hello, with runtimeClassName python or process"
     elif runtime == "python":
         problem = "runtimeClassName python runs a folder: dir:/path"
-    elif _IMAGE.fullmatch(image):
+    elif is_image_reference(image):
         return []
     else:
         problem = f"could not parse reference: {image}"

@@ -31,6 +31,7 @@ _ORDER = (
     "ephemeral",
     "image",
 )
+_PROJECTED = ("secret", "configMap", "serviceAccountToken", "downwardAPI")
 
 
 def validate_volumes(volumes: Sequence[Json], mounted: Collection[str], features: FeatureSettings) -> Errors:
@@ -58,7 +59,7 @@ def _validate_volume(name: str, volume: Json, features: FeatureSettings) -> Erro
     sources = {source: value for source, value in volume.items() if source != "name" and value is not None}
     errors += fields.check_fields({k: v or True for k, v in sources.items()}, allowed)
     given = [source for source in _ORDER if source in sources]
-    if not sources:
+    if not given:
         errors += neither_of(*(source for source in _ORDER if source in allowed))
     elif len(given) > 1:
         errors += both_of(*given)
@@ -84,25 +85,28 @@ def _validate_closed_sources(name: str, volume: Json, features: FeatureSettings)
             "Persistent volume claim support is disabled, "
             f"but found persistent volume claim {claim.get('claimName', '')}"
         )
+    if claim is not None and not claim.get("readOnly") and features.persistent_volume_write != Flag.ENABLED:
+        errors += generic(
+            "Persistent volume write support is disabled, "
+            f"but found persistent volume claim {claim.get('claimName', '')} that is not read-only"
+        )
     return errors
 
 
 def _validate_projection(projection: Json) -> Errors:
     errors = fields.check_fields(projection, fields.PROJECTION_SOURCES)
-    given = [
-        source for source in ("secret", "configMap", "serviceAccountToken", "downwardAPI") if projection.get(source)
-    ]
+    given = [source for source in _PROJECTED if projection.get(source) is not None]
     if not given:
-        errors += neither_of("secret", "configMap", "serviceAccountToken", "downwardAPI")
+        errors += neither_of(*_PROJECTED)
     elif len(given) > 1:
         errors += both_of(*given)
     for source in ("secret", "configMap"):
         part = projection.get(source)
-        if part:
+        if part is not None:
             found = [] if part.get("name") else missing("name")
             errors += via(source, found + via("items", _validate_items(part.get("items") or ())))
     token = projection.get("serviceAccountToken")
-    if token and not token.get("path"):
+    if token is not None and not token.get("path"):
         errors += missing("serviceAccountToken.path")
     for index, item in enumerate((projection.get("downwardAPI") or {}).get("items") or ()):
         errors += via(f"downwardAPI.items[{index}]", _validate_downward(item))
@@ -110,7 +114,7 @@ def _validate_projection(projection: Json) -> Errors:
 
 
 def _validate_downward(item: Json) -> Errors:
-    given = [source for source in ("fieldRef", "resourceFieldRef") if item.get(source)]
+    given = [source for source in ("fieldRef", "resourceFieldRef") if item.get(source) is not None]
     errors = [] if item.get("path") else missing("path")
     if not given:
         errors += neither_of("fieldRef", "resourceFieldRef")
@@ -135,6 +139,13 @@ def validate_mounts(mounts: Sequence[Json], volumes: Mapping[str, Json], feature
     for index, mount in enumerate(mounts):
         volume = volumes.get(mount.get("name") or "")
         found = fields.check_fields(mount, allowed)
+        if mount.get("mountPropagation") and features.volumes_mount_propagation != Flag.ENABLED:
+            name = mount.get("name") or ""
+            found += generic(
+                f"Volume Mount Propagation support is disabled, but found volume mount {name} with mount propagation"
+            )
+        if (mount.get("mountPropagation") or "None") not in ("None", "HostToContainer"):
+            found += generic("mount propagation should be set to None or HostToContainer", "mountPropagation")
         if volume is None:
             found += generic("volumeMount has no matching volume", "name")
         found += _validate_mount_path(mount.get("mountPath") or "", seen)

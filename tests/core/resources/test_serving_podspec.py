@@ -267,7 +267,9 @@ REFUSED = {
     ),
     "propagation": (
         mount(mountPropagation="Bidirectional"),
-        f"must not set the field(s): {C}.volumeMounts[0].mountPropagation",
+        "Volume Mount Propagation support is disabled, but found volume mount v with mount propagation: "
+        f"{C}.volumeMounts[0]\nmount propagation should be set to None or HostToContainer: "
+        f"{C}.volumeMounts[0].mountPropagation\nmust not set the field(s): {C}.volumeMounts[0].mountPropagation",
     ),
     "no source": (
         volume(),
@@ -283,7 +285,11 @@ REFUSED = {
         "HostPath volume support is disabled, but found HostPath volume v: volumes[0]\n"
         "must not set the field(s): volumes[0].hostPath",
     ),
-    "unknown source": (volume(nfs={"server": "s"}), "must not set the field(s): volumes[0].nfs"),
+    "unknown source": (
+        volume(nfs={"server": "s"}),
+        "expected exactly one, got neither: volumes[0].configMap, volumes[0].emptyDir, volumes[0].projected, "
+        "volumes[0].secret\nmust not set the field(s): volumes[0].nfs",
+    ),
     "medium": (volume(emptyDir={"medium": "Tape"}), "invalid value: Tape: volumes[0].emptyDir.medium"),
     "item": (volume(secret={"items": [{"key": "k"}]}), "missing field(s): volumes[0].items[0].path"),
     "projection": (

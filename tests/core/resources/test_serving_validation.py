@@ -173,11 +173,11 @@ A = "spec.template.metadata.annotations"
         ),
         (
             {"queue.sidecar.serving.knative.dev/cpu-resource-request": "lots"},
-            f"invalid value: lots: {A}[queue.sidecar.serving.knative.dev/cpu-resource-request]",
+            f"invalid value: lots: {A}.[queue.sidecar.serving.knative.dev/cpu-resource-request]",
         ),
         (
             {"queue.sidecar.serving.knative.dev/resource-percentage": "0.05"},
-            f"expected 0.1 <= 0.05 <= 100: {A}[queue.sidecar.serving.knative.dev/resource-percentage]",
+            f"expected 0.1 <= 0.05 <= 100: {A}.[queue.sidecar.serving.knative.dev/resource-percentage]",
         ),
         ({"anything.else/is": "fine"}, ""),
     ],
