@@ -12,6 +12,7 @@ import sys
 from benchmarks.report import RESULTS, Row, print_rows, write
 
 BENCHMARKS: tuple[str, ...] = (
+    "api_creates",
     "warm_path",
     "autoscaler_tick",
     "store_writes",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from core.apiserver.app import make_app
 from core.apiserver.backend import Backend
@@ -75,7 +76,7 @@ def running_server(folder: Path, make_store: Callable[[], Store] | None = None) 
     """`make_store` is called on the server's loop."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     up: Future[tuple[Running, uvicorn.Server]] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, make_store, up)), daemon=True)
+    thread = threading.Thread(target=lambda: uvloop.run(_serve(folder, make_store, up)), daemon=True)
     thread.start()
     running, server = up.result(START_DEADLINE_S)
     try:
@@ -112,6 +113,7 @@ async def _serve(
         timeout_graceful_shutdown=3,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
