@@ -37,20 +37,20 @@ log = structlog.get_logger()
 
 
 class Node:
-    """`planner` is shared with `deploy/preparation`."""
+    """`planner` and `volumes` are shared with `deploy/preparation`."""
 
     def __init__(
         self, store: Store, clock: Clock, loads: InstanceLoads, planner: Planner, volumes: VolumeFiles
     ) -> None:
         self._store, self._clock, self._places = store, clock, planner.places
-        self._volumes = volumes
+        self.volumes = volumes
         recorder = Recorder(store, clock, COMPONENT)
         self._tools = Tools(store, clock, loads, planner, Failures(), volumes, recorder)
         self._loops: dict[str, PodLoop] = {}  # by uid
 
     async def run(self, started: Started) -> None:
         """Cancelled, it leaves the processes to their runtimes, which end with the platform."""
-        self._volumes.clear()
+        self.volumes.clear()
         async with asyncio.TaskGroup() as group:
             while True:
                 try:

@@ -27,6 +27,7 @@ from core.resources.meta import Json
 from core.stats import StatisticBus
 from core.store.sqlite import SqliteStore
 from core.tasks import Service
+from deploy import preparation
 from deploy.controllers import deployment
 from deploy.controllers.config import LiveSettings
 from deploy.controllers.deployment import DeploymentReconciler
@@ -37,6 +38,7 @@ from deploy.local_images import LocalImages
 from deploy.logs import PodLogs
 from deploy.names import Names
 from deploy.node import make_node
+from deploy.preparation import Preparation
 from deploy.runtimes.base import OwnNetwork, Runtime
 from deploy.runtimes.hosts import HostsFile
 from deploy.runtimes.ports import Ports
@@ -87,7 +89,11 @@ def make_house(
         hosts=addresses.hosts,
         images=LocalImages(planner),
     )
-    local = make_local_controllers(store, clock, activator)
+    preparing = Preparation(store, planner, node.volumes)
+    local = [
+        *make_local_controllers(store, clock, activator),
+        Controller("preparation", store, preparing, preparation.WATCHES, clock),
+    ]
     services: list[tuple[str, Service]] = [
         ("settings", settings.run),
         ("names", names.run),  # before the runtimes: they hand the files that it writes to their instances

@@ -1,7 +1,8 @@
 """Loopback ports for instances that share the machine's network with everything else.
 
-A port is probed by binding it, then remembered as taken until it is given back. It is taken from outside the kernel's
-range for outgoing connections, since one of those could otherwise occupy it between the probe and the instance's bind.
+A port is probed by binding it, then held until it is given back: against this platform by remembering it, against
+others on the machine by an abstract Unix socket of its number, which goes with its owner. It is taken from outside the
+kernel's range for outgoing connections, since one of those could occupy it between the probe and the instance's bind.
 """
 
 from __future__ import annotations
@@ -27,26 +28,39 @@ class Ports:
 
     def __init__(self, candidates: Iterable[int] | None = None) -> None:
         self._candidates = tuple(candidates if candidates is not None else _outside_outgoing())
-        self._taken: set[int] = set()
-        # Each platform of a machine begins elsewhere: two that begin at the same port could both find it free before
-        # either has an instance that listens.
+        self._taken: dict[int, socket.socket] = {}
+        # Each platform of a machine begins elsewhere: two that begin at the same port would meet at every turn.
         self._next = os.getpid() * STRIDE % len(self._candidates)
 
     def take(self, preferred: int | None = None) -> int:
         """`preferred` where it is free, else the next free one. PortsExhausted."""
-        if preferred is not None and preferred not in self._taken and _is_free(preferred):
-            self._taken.add(preferred)
+        if preferred is not None and self._hold(preferred):
             return preferred
         for _ in self._candidates:
             port = self._candidates[self._next]
             self._next = (self._next + 1) % len(self._candidates)
-            if port not in self._taken and _is_free(port):
-                self._taken.add(port)
+            if self._hold(port):
                 return port
         raise PortsExhausted(f"all {len(self._candidates)} ports for instances are in use")
 
     def give_back(self, port: int) -> None:
-        self._taken.discard(port)
+        if (held := self._taken.pop(port, None)) is not None:
+            held.close()
+
+    def _hold(self, port: int) -> bool:
+        if port in self._taken:
+            return False
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            mark.bind(f"\0pilotlight/port/{port}")
+        except OSError:
+            mark.close()  # another platform has it
+            return False
+        if not _is_free(port):
+            mark.close()
+            return False
+        self._taken[port] = mark
+        return True
 
 
 def _is_free(port: int) -> bool:

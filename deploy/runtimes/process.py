@@ -36,6 +36,7 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FOLDER_IMAGE = "dir:"
 LOOPBACK = "127.0.0.1"
+HOSTS = "/etc/hosts"
 
 
 class ProcessRuntime:
@@ -89,7 +90,7 @@ class ProcessSandbox:
     def __init__(self, link: SpawnerLink, ports: Ports, plan: PodPlan, port: int | None) -> None:
         self._link, self._ports, self._plan, self._port = link, ports, plan, port
         self._processes: list[Process] = []
-        self._mount_points: list[Path] = []
+        self._made: list[Path] = []  # mount points
 
     @property
     def address(self) -> Address | None:
@@ -119,6 +120,7 @@ class ProcessSandbox:
             process = await self._link.start(command)
         except SpawnFailed as error:
             raise StartError("RunContainerError", _why(command, error)) from None
+        self._processes = [each for each in self._processes if not each.has_ended]
         self._processes.append(process)
         return ProcessContainer(process, container)
 
@@ -136,8 +138,8 @@ class ProcessSandbox:
             self._ports.give_back(self._port)
             self._port = None
         shutil.rmtree(self._plan.scratch_dir, ignore_errors=True)
-        for point in reversed(self._mount_points):
-            _remove_mount_point(point)
+        self._link.mount_points.give_back(self._made)
+        self._made = []
 
     def _command(self, container: ContainerPlan) -> Command:
         identity = container.identity
@@ -157,7 +159,7 @@ class ProcessSandbox:
             gid=identity.group if os.geteuid() == 0 else None,
             memory=container.limits.memory_bytes,
             cpu=container.limits.cpu_millis,
-            mounts=tuple(self._mount(mount) for mount in container.mounts),
+            mounts=self._mounts(container),
             no_new_privileges=identity.allow_privilege_escalation is False,
         )
 
@@ -174,25 +176,28 @@ class ProcessSandbox:
             **port,
         }
 
-    def _mount(self, mount: Mount) -> tuple[str, str, bool]:
-        """A mount needs something to cover: a path that is not there is made, and removed with the Pod."""
-        point = Path(mount.path)
-        if not point.exists():
-            missing = [parent for parent in reversed(point.parents) if not parent.exists()]
+    def _mounts(self, container: ContainerPlan) -> tuple[tuple[str, str, bool], ...]:
+        """A mount needs something to cover: a path that is not there is made, and removed with its last user."""
+        mounts = list(container.mounts)
+        if self._plan.hosts:
+            mounts.append(Mount(self._own_hosts(), HOSTS))
+        for mount in mounts:
             try:
-                point.parent.mkdir(parents=True, exist_ok=True)
-                if mount.source.is_dir():
-                    point.mkdir(exist_ok=True)
-                else:
-                    point.touch()
+                self._made += self._link.mount_points.take(Path(mount.path), mount.source.is_dir())
             except OSError as error:
                 raise StartError(
                     "CreateContainerConfigError",
                     f"mountPath {mount.path} cannot be made on this machine: {error.strerror}; choose a path that "
                     "exists, or use runtimeClassName: container",
                 ) from None
-            self._mount_points += [*missing, point]
-        return str(mount.source), mount.path, mount.read_only
+        return tuple((str(mount.source), mount.path, mount.read_only) for mount in mounts)
+
+    def _own_hosts(self) -> Path:
+        """hostAliases: the names of the moment, and the Pod's own."""
+        path = self._plan.scratch_dir / "hosts"
+        lines = "".join(f"{ip} {name}\n" for name, ip in sorted(self._plan.hosts.items()))
+        path.write_text(f"{self._link.hosts.read_text()}# hostAliases\n{lines}")
+        return path
 
 
 class ProcessContainer:
@@ -234,17 +239,6 @@ def _signal_number(name: str | None) -> int:
     if name is None:
         return signal.SIGTERM
     return int(name) if name.isdigit() else signal.Signals["SIG" + name.removeprefix("SIG")]
-
-
-def _remove_mount_point(point: Path) -> None:
-    """Only what is still as empty as it was made."""
-    try:
-        if point.is_dir():
-            point.rmdir()
-        elif point.stat().st_size == 0:
-            point.unlink()
-    except OSError:
-        pass
 
 
 def _why(command: Command, error: SpawnFailed) -> str:

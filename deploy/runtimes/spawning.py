@@ -22,6 +22,7 @@ import structlog
 
 from core.tasks import Started
 from deploy.runtimes.base import Exit
+from deploy.runtimes.mount_points import MountPoints
 
 _log = structlog.get_logger()
 
@@ -143,7 +144,8 @@ class SpawnerLink:
     """`name` is unique per data folder: an earlier spawner's leftovers are found by it. `hosts` becomes /etc/hosts."""
 
     def __init__(self, name: str, hosts: Path) -> None:
-        self._name, self._hosts = name, hosts
+        self._name, self.hosts = name, hosts
+        self.mount_points = MountPoints()
         self.facts = Facts()
         self.is_up = False
         self._ids = itertools.count(1)
@@ -237,7 +239,7 @@ class SpawnerLink:
 
     async def _configure(self, started: Started) -> None:
         with contextlib.suppress(SpawnFailed):
-            answer = await self.request("configure", name=self._name, hosts=str(self._hosts))
+            answer = await self.request("configure", name=self._name, hosts=str(self.hosts))
             self.facts = Facts(answer["memory"], answer["cpu"], answer["freezer"], answer["names"])
             self.is_up = True
             started()

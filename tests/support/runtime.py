@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -236,7 +235,7 @@ class FakeRuntime:
         self.on_execute: OnExecute = lambda command: (0, "")  # of containers that start from now on
         self.resolved_with: RegistryAuth = NO_AUTH
         self.unavailable: str | None = None
-        self.ports = Ports(range(20000 + os.getpid() % 100 * 100, 32768))
+        self.ports = Ports()
         self.numbers = itertools.count(1)
         self.sandboxes: dict[str, FakeSandbox] = {}
         self.starts: list[tuple[str, str]] = []

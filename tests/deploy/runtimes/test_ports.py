@@ -13,10 +13,30 @@ def listening() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
+def free(count: int) -> list[int]:
+    """Ports that nobody has just now."""
+    ports = Ports()
+    found = [ports.take() for _ in range(count)]
+    for port in found:
+        ports.give_back(port)
+    return found
+
+
+def test_two_platforms_do_not_share_a_port() -> None:
+    candidates = free(4)
+    one, other = Ports(candidates), Ports(candidates)
+    taken = [platform.take() for platform in (one, other, one, other)]
+    assert sorted(taken) == sorted(candidates)
+    with pytest.raises(PortsExhausted):
+        one.take()
+    other.give_back(taken[1])
+    assert one.take() == taken[1]
+
+
 def test_a_port_in_use_is_passed_over_and_none_is_given_twice() -> None:
     with listening() as held:
         busy = held.getsockname()[1]
-        ports = Ports([busy, *Ports()._candidates[:3]])
+        ports = Ports([busy, *free(3)])
         taken = {ports.take() for _ in range(3)}
         assert len(taken) == 3
         assert busy not in taken
@@ -25,7 +45,7 @@ def test_a_port_in_use_is_passed_over_and_none_is_given_twice() -> None:
 
 
 def test_one_given_back_is_taken_last() -> None:
-    ports = Ports(Ports()._candidates[:3])
+    ports = Ports(free(3))
     first, second = ports.take(), ports.take()
     ports.give_back(first)
     assert ports.take() not in (first, second)
@@ -34,7 +54,7 @@ def test_one_given_back_is_taken_last() -> None:
 
 def test_a_preferred_port_is_given_only_where_it_is_free() -> None:
     ports = Ports()
-    wanted = Ports().take()
+    (wanted,) = free(1)
     assert ports.take(wanted) == wanted
     assert ports.take(wanted) != wanted
     with listening() as held:

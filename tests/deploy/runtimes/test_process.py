@@ -1,4 +1,4 @@
-"""Runtime `process` with real processes: the contract, and what is its own."""
+"""Runtime `process` with real processes: the contract, and what is its own (and `deploy.runtimes.mount_points`)."""
 
 from __future__ import annotations
 
@@ -266,6 +266,44 @@ def test_volumes_are_mounted_for_the_instance_alone(tmp_path: Path) -> None:
     assert lines[0] == "value"
     assert lines[-1] == "read-only"
     assert not (tmp_path / "made").exists(), "the mount points went with the Pod"
+
+
+@root_only
+def test_a_mount_point_stays_until_its_last_user_goes(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    (volume / "key").write_text("value")
+    target = tmp_path / "made"
+
+    async def test(runtime: ProcessRuntime) -> None:
+        plans = [
+            pod_plan(
+                tmp_path, shell(f"read x; sleep 100 & wait; cat {target}/key", mounts=(Mount(volume, str(target)),))
+            )
+            for _ in range(2)
+        ]
+        first, second = [await runtime.sandbox(plan) for plan in plans]
+        await first.start(plans[0].containers[0])
+        stays = await second.start(plans[1].containers[0])
+        await first.remove()
+        assert await stays.execute(("cat", f"{target}/key"), 5) == (0, "value")
+        await second.remove()
+        assert not target.exists()
+
+    run(tmp_path, test)
+
+
+@root_only
+def test_host_aliases_are_added_for_the_pod_alone(tmp_path: Path) -> None:
+    async def test(runtime: ProcessRuntime) -> None:
+        plan = replace(pod_plan(tmp_path, shell("cat /etc/hosts")), hosts={"db.test": "10.0.0.9"})
+        sandbox = await runtime.sandbox(plan)
+        await (await sandbox.start(plan.containers[0])).wait()
+        lines = [text for _, _, text in log_lines(plan)]
+        assert lines == [*HOSTS.splitlines(), "# hostAliases", "10.0.0.9 db.test"]
+        await sandbox.remove()
+
+    run(tmp_path, test)
 
 
 def test_a_wanted_port_is_given_where_it_is_free(tmp_path: Path) -> None:

@@ -28,13 +28,13 @@ from deploy.runtimes.ports import Ports
 
 async def main(folder):
     (folder / "hosts").write_text("127.0.0.1 localhost\\n")
-    link = SpawnerLink(sys.argv[3], folder / "hosts")
+    link, ports = SpawnerLink(sys.argv[3], folder / "hosts"), Ports()
     async with asyncio.TaskGroup() as group:
         started = asyncio.Event()
         group.create_task(link.run(started.set))
         await started.wait()
         for number in range(3):
-            env = {"PORT": str(Ports().take()), "TMPDIR": str(folder), "SERVER_MODE": ("fork", "stubborn", "")[number]}
+            env = {"PORT": str(ports.take()), "TMPDIR": str(folder), "SERVER_MODE": ("fork", "stubborn", "")[number]}
             process = await link.start(Command(f"i{number}", (sys.argv[2],), env, "/", str(folder / "log")))
             print(process.pid, flush=True)
         print("up", flush=True)
