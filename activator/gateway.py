@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -55,6 +56,9 @@ class Gateway:
         self._draw = draw
         self._servers: list[asyncio.Server] = []
         self._connections: set[ClientConnection] = set()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        affordable = descriptors * 3 // 4 if descriptors > 0 else limits.connections_max  # instances need some, too
+        self._connections_max = min(limits.connections_max, affordable)
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -97,7 +101,7 @@ class Gateway:
         self._empty.clear()
         if self.shared.draining:
             return shutting_down()
-        return too_many_connections() if len(self._connections) > self.limits.connections_max else None
+        return too_many_connections() if len(self._connections) > self._connections_max else None
 
     def closed(self, client: ClientConnection) -> None:
         self._connections.discard(client)

@@ -24,7 +24,7 @@ from activator.limits import GatewayLimits
 from activator.loads import Loads
 from activator.routing import Draw, EvenDraw
 from activator.throttler import Throttler
-from activator.upkeep import later, run_deadlines
+from activator.upkeep import later, raise_descriptor_limit, run_deadlines
 from activator.workers import Workers
 from core.clock import Clock
 from core.stats import RevisionKey, StatisticBus
@@ -62,6 +62,7 @@ class Activator:
 
     async def run(self, started: Started) -> None:
         """Started once routes and instances are known; then `listen` may be called. Cut short, it cuts short."""
+        raise_descriptor_limit()
         async with asyncio.TaskGroup() as group:
             gateway = self._gateway = self._make_gateway(group)
             domain = self._settings.cluster_domain

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 from collections.abc import Callable
 from typing import Final
 
@@ -29,3 +31,10 @@ async def run_deadlines(gateway: Gateway, throttler: Throttler) -> None:
 def later(seconds: float, call: Callable[[], None]) -> object:
     """`throttler.Later` on this loop."""
     return asyncio.get_running_loop().call_later(seconds, call)
+
+
+def raise_descriptor_limit() -> None:
+    """As many descriptors as this user may have: a request takes two, and the usual soft limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):  # macOS says "unlimited" and means less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
