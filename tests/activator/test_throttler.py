@@ -234,7 +234,7 @@ def test_bodies_that_wait_are_bounded_in_bytes() -> None:
 
 @pytest.mark.skipif(
     resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 14_000,
-    reason="`ulimit -Hn` is below 14,000 here: 10,000 connections cannot be opened; raise it in /etc/security/limits.conf",
+    reason="`ulimit -Hn` is below 14,000 here: no 10,000 connections; raise it in /etc/security/limits.conf",
 )
 def test_ten_thousand_wait() -> None:
     async def main() -> None:
