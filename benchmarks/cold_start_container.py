@@ -70,8 +70,7 @@ async def runtime_start(runtime: ContainerRuntime, folder: Path, number: int, *,
     plan = PodPlan(
         InstanceKey("default", f"pod-{number}", str(number)), "t", (CONTAINER,), PORT, pod / "logs", pod / "scratch"
     )
-    if spare:
-        await runtime.prepare(plan, 1)
+    await runtime.prepare(plan, int(spare))
     began = time.perf_counter()
     sandbox = await runtime.sandbox(plan)
     await sandbox.start(CONTAINER)

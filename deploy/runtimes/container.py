@@ -9,10 +9,10 @@ the loopback is refused at once. All that the platform makes carries its label; 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+
+import structlog
 
 from core.clients.engine import Engine, ImageFacts
 from core.clock import Clock
@@ -29,11 +29,11 @@ from deploy.runtimes.container_hosts import Hosts
 from deploy.runtimes.container_images import Images
 from deploy.runtimes.container_rooms import Made, OwnContainers, Room, Rooms
 from deploy.runtimes.container_sandbox import ContainerSandbox, EngineContainer
+from deploy.runtimes.container_spares import Spares
 from deploy.runtimes.container_watch import EngineWatch
 from deploy.runtimes.ports import Ports
 
-SPARES_MAX: Final = 32
-"""Containers made ahead, over all templates: on Podman each is a process that waits at exec, of 13 MB."""
+log = structlog.get_logger()
 
 
 class ContainerRuntime:
@@ -48,9 +48,8 @@ class ContainerRuntime:
         self._images = Images(engine)
         self._own = OwnContainers(platform, engine)
         self._rooms = Rooms(self._own, engine, self._hosts, ports)
-        self._watch = EngineWatch(engine, self._own, self._rooms, clock, self._drop_spares)
-        self._spares: OrderedDict[str, list[Room]] = OrderedDict()
-        self._preparing = asyncio.Lock()
+        self._watch = EngineWatch(engine, self._own, self._rooms, clock, self._renew_spares)
+        self._spares = Spares(self._make_spare, self._unmake_spare)
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, started: Started) -> None:
@@ -76,30 +75,16 @@ class ContainerRuntime:
         self._hosts.set_names(names)
 
     async def prepare(self, plan: PodPlan, spares: int) -> None:
-        """No spares where a Pod of the template has something of its own in its containers."""
-        self._watch.require()
-        for container in plan.containers:
-            await self._images.ensure(container, plan.registry_auth)
-        wanted = 0 if _is_personal(plan) else spares
-        async with self._preparing:
-            kept = self._spares.setdefault(plan.template, [])
-            self._spares.move_to_end(plan.template)
-            while len(kept) < wanted:
-                kept.append(await self._make_spare(plan))
-            while len(kept) > wanted:
-                await self.vacate(kept.pop(), [])
-            await self._forget_oldest()
-
-    async def _drop_spares(self) -> None:
-        """Made with an engine that has gone since: what they would write could not be read."""
-        spares, self._spares = self._spares, OrderedDict()
-        await asyncio.gather(*(self.vacate(room, ()) for rooms in spares.values() for room in rooms))
-
-    async def _forget_oldest(self) -> None:
-        while sum(map(len, self._spares.values())) > SPARES_MAX:
-            await self.vacate(next(each for each in self._spares.values() if each).pop(0), [])
-        for template in [template for template, each in self._spares.items() if not each]:
-            del self._spares[template]
+        """Called once per template. Its spares are kept up from then on: a new one is made when a Pod that took one is
+        gone. None where a Pod of the template has something of its own in its containers."""
+        if not spares or _is_personal(plan):
+            await self._spares.let_go(plan.template)
+        if spares:
+            self._watch.require()
+            for container in plan.containers:
+                await self._images.ensure(container, plan.registry_auth)
+            if not _is_personal(plan):
+                await self._spares.want(plan, spares)
 
     async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
         self._watch.require()
@@ -110,8 +95,7 @@ class ContainerRuntime:
         self._watch.require()
         plan.scratch_dir.mkdir(parents=True, exist_ok=True)
         plan.log_dir.mkdir(parents=True, exist_ok=True)
-        spares = self._spares.get(plan.template)
-        room = spares.pop() if spares else await self._rooms.open(plan)
+        room = self._spares.take(plan.template) or await self._rooms.open(plan)
         self._hosts.add(plan.instance.name)
         return ContainerSandbox(self, plan, room, _warnings(plan, self._watch.limits))
 
@@ -143,6 +127,16 @@ class ContainerRuntime:
         await asyncio.gather(*map(self.discard, room.made.values()), *map(self.remove, ids))
         await self._rooms.close(room)
 
+    def gone(self, template: str) -> None:
+        if self._group is not None and self._spares.is_wanted(template):
+            self._group.create_task(self._try_refill(template), name="container:spares")
+
+    async def _try_refill(self, template: str) -> None:
+        try:
+            await self._spares.fill(template)
+        except StartError as error:
+            log.info("no container made ahead", reason=error.reason, error=error.message)
+
     def spawn(self, container: EngineContainer) -> None:
         if self._group is None:
             raise StartError("RunContainerError", "the platform is shutting down")
@@ -159,6 +153,14 @@ class ContainerRuntime:
             return id
         await self.remove(id)
         return await self._create(plan, container, room, image)
+
+    async def _renew_spares(self) -> None:
+        """Made with an engine that has gone since: what they would write could not be read."""
+        for template in await self._spares.empty():
+            self.gone(template)
+
+    async def _unmake_spare(self, room: Room) -> None:
+        await self.vacate(room, ())
 
     async def _make_spare(self, plan: PodPlan) -> Room:
         room = await self._rooms.open(plan)

@@ -45,6 +45,9 @@ class Maker(Protocol):
     async def remove(self, id: str) -> None:
         """Removes any other."""
 
+    def gone(self, template: str) -> None:
+        """A Pod of this template is no more: the next one may come from zero."""
+
     def spawn(self, container: EngineContainer) -> None:
         """Follows a container until it ends."""
 
@@ -102,6 +105,7 @@ class ContainerSandbox:
         for container in self._started.values():
             container.end(Exit(_KILLED, signal=9))
         shutil.rmtree(self._plan.scratch_dir, ignore_errors=True)
+        self._maker.gone(self._plan.template)
 
     def _running(self) -> list[EngineContainer]:
         return [container for container in self._started.values() if not container.ended]

@@ -26,15 +26,15 @@ _CHECK_S: Final = 1.0
 _CLEAN_UP_S: Final = 20.0
 
 
-Lost: TypeAlias = Callable[[], Awaitable[None]]
+Renew: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class EngineWatch:
     """`why` says, in one sentence, why nothing can be started; None: it can."""
 
-    def __init__(self, engine: Engine, own: OwnContainers, rooms: Rooms, clock: Clock, lost: Lost) -> None:
-        """`lost` is awaited when an engine is back: no stream of before is good any more."""
-        self._engine, self._own, self._rooms, self._clock, self._lost = engine, own, rooms, clock, lost
+    def __init__(self, engine: Engine, own: OwnContainers, rooms: Rooms, clock: Clock, renew: Renew) -> None:
+        """`renew` is awaited when an engine was found: no stream of before is good any more."""
+        self._engine, self._own, self._rooms, self._clock, self._renew = engine, own, rooms, clock, renew
         self._bridge = f"pilotlight-{own.platform}"
         self.why: str | None = "the container engine is being looked for; try again"
         self.limits = (True, True)  # memory, CPU; until the engine has said otherwise
@@ -84,7 +84,6 @@ class EngineWatch:
         """Connects, removes leftovers, makes the bridge."""
         try:
             facts = await self._engine.connect()
-            await self._lost()
             await self._own.remove_leftovers()
             network = await self._engine.ensure_network(self._bridge, {PLATFORM_LABEL: self._own.platform})
             self._rooms.use(facts, network)
@@ -93,4 +92,5 @@ class EngineWatch:
             self.why = str(error)
             return
         self.why = None
+        await self._renew()  # its first step comes at once: nobody takes hold of a stream of before
         log.info("container engine found", engine=facts.name, version=facts.version, url=facts.url)

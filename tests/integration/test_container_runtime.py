@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -323,19 +322,41 @@ def test_spares_are_made_ahead_and_only_started(tmp_path: Path) -> None:
         ours = await containers(runtime)
         assert len(ours) == 1
         sandbox = await runtime.sandbox(pod_plan(tmp_path, server()))
-        before = time.perf_counter()
         container = await sandbox.start(plan.containers[0])
-        took = time.perf_counter() - before
         assert container.id.endswith(ours[0])
         assert await http_status(sandbox.address) == 200
-        assert took < 1.0
+        assert await containers(runtime) == ours, "no spare while one runs"
         await sandbox.remove()
-        await runtime.prepare(plan, 2)
-        assert len(await containers(runtime)) == 2
+        await until(lambda: count(runtime, 1))
+        assert await containers(runtime) != ours, "a new one for the next first request"
         await runtime.prepare(plan, 0)
+        assert await containers(runtime) == []
+        sandbox = await runtime.sandbox(pod_plan(tmp_path, server()))
+        await sandbox.remove()
         assert await containers(runtime) == []
 
     run(tmp_path, test)
+
+
+def test_what_belongs_to_one_pod_is_not_made_ahead(tmp_path: Path) -> None:
+    async def test(runtime: ContainerRuntime) -> None:
+        plan = pod_plan(tmp_path, server())
+        own = replace(plan.containers[0], mounts=(Mount(plan.scratch_dir / "empty", "/data", read_only=False),))
+        await runtime.prepare(replace(plan, containers=(own,)), 1)
+        await runtime.prepare(replace(plan, hosts={"db": "10.0.0.1"}), 1)
+        assert await containers(runtime) == []
+
+    run(tmp_path, test)
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await is_so():
+            await asyncio.sleep(0.05)
+
+
+async def count(runtime: ContainerRuntime, number: int) -> bool:
+    return len(await containers(runtime)) == number
 
 
 async def containers(runtime: ContainerRuntime) -> list[str]:
@@ -371,11 +392,6 @@ def test_an_engine_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     service = podman_service()
     service.start()
 
-    async def until(is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not is_so():
-                await asyncio.sleep(0.05)
-
     async def use(sandbox: Sandbox, plan: PodPlan) -> None:
         await sandbox.start(plan.containers[0])
         assert await http_status(sandbox.address) == 200
@@ -383,21 +399,35 @@ def test_an_engine_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     async def main() -> None:
         async with asyncio.timeout(90), container_runtime(tmp_path, service.url) as runtime:
             await build_test_image(runtime.engine)
+
+            async def up() -> bool:
+                return runtime.available() is None
+
+            async def down() -> bool:
+                return not await up()
+
+            await runtime.prepare(replace(pod_plan(tmp_path, server()), template="asleep"), 1)
             plan = pod_plan(tmp_path, server())
             sandbox = await runtime.sandbox(plan)
             await use(sandbox, plan)
+            before = await containers(runtime)
             service.stop()
-            await until(lambda: runtime.available() is not None)
+            await until(down)
             assert "went away" in (runtime.available() or "") or "answers" in (runtime.available() or "")
             with pytest.raises(StartError) as failure:
                 await runtime.sandbox(pod_plan(tmp_path, server()))
             assert failure.value.reason == "CreateContainerError"
             assert await http_status(sandbox.address) == 200, "what runs goes on"
             service.start()
-            await until(lambda: runtime.available() is None)
+            await until(up)
             assert await http_status(sandbox.address) == 200, "and is not taken for a leftover"
             await sandbox.remove()
-            again = pod_plan(tmp_path, server())
+            await until(lambda: count(runtime, 1))
+            assert not set(await containers(runtime)) & set(before), "the one made ahead has been made anew"
+            again = replace(pod_plan(tmp_path, probe("talk")), template="talks")
+            await runtime.prepare(again, 1)
+            assert await said(runtime, tmp_path, probe("talk"), template="talks") == ["one", "two", "half"]
+            again = replace(pod_plan(tmp_path, server()), template="asleep")
             sandbox = await runtime.sandbox(again)
             await use(sandbox, again)
             await sandbox.remove()
@@ -412,5 +442,6 @@ def test_without_an_engine_it_says_so_and_starts_all_the_same(tmp_path: Path) ->
             assert "start Docker or Podman" in (runtime.available() or "")
             with pytest.raises(StartError):
                 await runtime.sandbox(pod_plan(tmp_path, server()))
+            await runtime.prepare(pod_plan(tmp_path, server()), 0)
 
     asyncio.run(main())
