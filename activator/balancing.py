@@ -65,11 +65,6 @@ class LeastLoaded(Generic[T]):
             del self._levels[load][instance]
             self._enter(instance, load - 1)
 
-    @property
-    def free(self) -> int | None:
-        """Requests that could be given away now; None where there is no limit."""
-        return sum(max(0, self.limit - load) for load in self._load.values()) if self.limit else None
-
     def _enter(self, instance: T, load: int) -> None:
         """At most one level above those that there are."""
         if load == len(self._levels):

@@ -91,7 +91,10 @@ class ClientConnection(asyncio.Protocol):
                 content = requests.read_body(body, data)
             except BadBody as error:
                 exchange.leave()
-                self._refuse_last(Malformed(400, str(error)))
+                if exchange.begun:
+                    self.abort()
+                else:
+                    self._refuse_last(Malformed(400, str(error)))
                 return
             if requests.early:
                 self.hold()
@@ -137,6 +140,7 @@ class ClientConnection(asyncio.Protocol):
     def departed(self) -> None:
         """The client has closed its side: nobody will read an answer."""
         self._front.departures.unwatch(self._descriptor)
+        self._descriptor = -1  # from here on the number may be another's
         self._front.wheel.remove(self)
         self._front.closed(self)
         exchange, self.exchange = self.exchange, None

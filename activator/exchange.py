@@ -103,8 +103,9 @@ class Exchange:
     """`throttler.Waiter` to the line, `upstream.Reader` to the connection."""
 
     __slots__ = (
-        "_answer", "_attempts", "_backend", "_begun", "_client", "_destination", "_instance", "_over", "_payload",
-        "_request", "_sent_at", "_shared", "_upstream", "arrived", "held_bytes", "last_write", "method", "queued",
+        "_answer", "_attempts", "_backend", "_client", "_destination", "_instance", "_over", "_payload",
+        "_request", "_sent_at", "_shared", "_upstream", "arrived", "begun", "held_bytes", "last_write", "method",
+        "queued",
     )  # fmt: skip
 
     def __init__(
@@ -120,7 +121,7 @@ class Exchange:
         self._instance: Instance | None = None
         self._upstream: Upstream | None = None
         self._attempts = 0
-        self._begun = False  # the client has the head of the response
+        self.begun = False  # the client has the head of the response
         self._over = False
 
     def start(self, content: bytes, done: bool, trailers: bytes) -> None:
@@ -207,7 +208,7 @@ class Exchange:
     def expire(self, now: float) -> None:
         """Its time may be up."""
         limits = self._backend.limits
-        total = limits.last_byte_s if self._begun else min(limits.timeout_s, limits.start_s)
+        total = limits.last_byte_s if self.begun else min(limits.timeout_s, limits.start_s)
         due = min(self.arrived + total, self.last_write + limits.idle_s)
         if now < due:
             self._client.set_due(due)
@@ -222,7 +223,7 @@ class Exchange:
 
     def respond(self, head: ResponseHead, content: bytes, done: bool) -> None:
         request, shared = self._request, self._shared
-        self._begun = True
+        self.begun = True
         self.last_write = now = shared.clock.monotonic()
         answer = self._answer = Answer(head, request, self._payload.done and not shared.draining)
         more = self._timing(now) if self.queued or request.special else b""
@@ -250,7 +251,7 @@ class Exchange:
         if not self._request.upgrade or not head.upgrade:
             self.refuse(bad_gateway("it switched protocols without being asked to."))
             return
-        self._begun = True
+        self.begun = True
         self._shared.counters.statuses[1] += 1
         lines = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade
         self._client.write(response_head(head, NONE, lines) + data)
@@ -258,7 +259,7 @@ class Exchange:
 
     def lost(self, answered: bool) -> None:
         upstream = self._upstream
-        stale = upstream is not None and not upstream.fresh and not answered and not self._begun
+        stale = upstream is not None and not upstream.fresh and not answered and not self.begun
         if stale and self._payload.kept and self.method in REPEATABLE and self._attempts < STALE_MAX:
             self._attempts += 1
             self._send_again(reachable=True)
@@ -278,7 +279,7 @@ class Exchange:
         if self._over:
             return
         self.end(self._shared.clock.monotonic())
-        if self._begun:
+        if self.begun:
             self._shared.counters.aborted += 1
             self._client.abort()
         else:

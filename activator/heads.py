@@ -63,7 +63,6 @@ class RequestHead:
     # Values of most requests, overwritten on those that have others.
     content_length = 0
     chunked = False
-    expects_continue = False
     upgrade = b""  # the protocol asked for
     special: Special = ()
 
@@ -144,10 +143,8 @@ def _interpret_request(request: RequestHead) -> Malformed | None:
             dropped |= _nominated(value)
             tokens = _tokens(value)
             request.keep_alive = b"close" not in tokens and (request.minor == 1 or b"keep-alive" in tokens)
-        elif name == b"expect":
-            if value != b"100-continue":
-                return Malformed(417, "The only expectation understood here is '100-continue'.")
-            request.expects_continue = request.minor == 1
+        elif name == b"expect" and value != b"100-continue":
+            return Malformed(417, "The only expectation understood here is '100-continue'.")
     if request.chunked and length is not None:
         return Malformed(400, "Content-Length and Transfer-Encoding exclude each other.")
     if request.minor == 1 and not request.has_body:

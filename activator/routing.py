@@ -80,7 +80,7 @@ class HostRoutes:
     redirect: bool = False  # plain HTTP is answered with the https URL
     only: Destination | None = None
 
-    def choose(self, head: RequestHead, draw: Draw) -> Path | None:
+    def match(self, head: RequestHead) -> Path | None:
         return next((path for path in self.paths if path.matches(head)), None)
 
 
@@ -128,11 +128,11 @@ def route(table: Table, head: RequestHead, draw: Draw) -> Destination | None:
         return None
     if routes.only is not None:
         return routes.only
-    path = routes.choose(head, draw)
+    path = routes.match(head)
     if path is None:
         return None
     if path.rewrite and (target := table.find(path.rewrite)) is not None and target is not routes:
-        inner = target.only or ((found := target.choose(head, draw)) and found.choose(draw))
+        inner = target.only or ((found := target.match(head)) and found.choose(draw))
         return Destination(inner.backend, inner.extra, path.rewrite) if inner else None
     return path.choose(draw)
 

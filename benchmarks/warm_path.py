@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import uvloop
@@ -107,15 +107,29 @@ async def serve_uvicorn() -> None:
     await server.main_loop()
 
 
+@dataclass(frozen=True)
+class Server:
+    """One that runs."""
+
+    pid: int
+    port: int
+
+    def cpu_s(self) -> float:
+        """Processor time that it has used; the same on a busy machine as on a quiet one."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def process(core: int, *arguments: str) -> Iterator[int]:
-    """One of the servers on one core; its port."""
+def process(core: int, *arguments: str) -> Iterator[Server]:
+    """One of the servers on one core."""
     command = [*pinned(core), sys.executable, "-m", "benchmarks.warm_path", *arguments]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert running.stdout is not None
         port = next(line for line in running.stdout if line.strip().isdigit())
-        yield int(port)
+        yield Server(running.pid, int(port))
     finally:
         running.terminate()
         running.wait()
@@ -137,9 +151,16 @@ class Load:
     p50_ms: float
     p99_ms: float
     errors: int
+    cpu_us: float = 0.0  # of the server, per request
 
 
-def run_load(port: int) -> Load:
+def run_load(server: Server) -> Load:
+    before = server.cpu_s()
+    load = _run_load(server.port)
+    return replace(load, cpu_us=1e6 * (server.cpu_s() - before) / (load.per_s * SECONDS))
+
+
+def _run_load(port: int) -> Load:
     if shutil.which("wrk") is None:
         command = [*pinned(1), sys.executable, "-m", "benchmarks.warm_path", "load", str(port)]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -180,23 +201,26 @@ async def generate(port: int) -> None:
 def measure() -> list[Row]:
     with (
         process(1, "function") as function,
-        process(0, "gateway", str(function)) as gateway,
+        process(0, "gateway", str(function.port)) as gateway,
         process(0, "uvicorn") as yardstick,
     ):
         runs = [(run_load(gateway), run_load(yardstick), run_load(function)) for _ in range(ROUNDS)]
     ours, bare, direct = (list(side) for side in zip(*runs, strict=True))
     ratio = statistics.median(one.per_s / other.per_s for one, other, _ in runs)
     added = statistics.median(one.p99_ms - other.p99_ms for one, _, other in runs)
+    cpu = statistics.median(other.cpu_us / one.cpu_us for one, other, _ in runs)
     tool = "wrk" if shutil.which("wrk") else "our own generator (wrk is not installed)"
     numbers = {
         "ratio": ratio,
+        "ratio_by_cpu": cpu,
         "added_p99_ms": added,
         "gateway": [vars(load) for load in ours],
         "uvicorn": [vars(load) for load in bare],
         "direct": [vars(load) for load in direct],
     }
     errors = sum(load.errors for load in ours)
-    note = f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s, median; {tool}; {errors} errors"
+    how = f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s, median; {tool}; {errors} errors"
+    note = f"by processor time per request {cpu:.2f} x; {how}"
     rate, yard = (statistics.median(load.per_s for load in side) for side in (ours, bare))
     p99, direct_p99 = (statistics.median(load.p99_ms for load in side) for side in (ours, direct))
     return [

@@ -110,6 +110,23 @@ def test_chunks_and_trailers_stream_both_ways_without_delay() -> None:
     with_instance(instance, test)
 
 
+def test_a_broken_request_body_after_the_answer_began_cuts_it_off() -> None:
+    async def instance(reader: Reader, writer: Writer) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        await reader.read()
+
+    async def test(path: DataPath) -> None:
+        client = await Client.connect(path.port)
+        client.get(method="POST", headers=["Transfer-Encoding: chunked"])
+        client.send(b"2\r\nok\r\n")
+        await client.reader.readuntil(b"ab\r\n")
+        client.send(b"nonsense\r\n")
+        assert await client.at_end()
+
+    with_instance(instance, test)
+
+
 def test_server_sent_events_arrive_as_they_are_sent_and_end_with_the_client() -> None:
     gone = asyncio.Event()
 
