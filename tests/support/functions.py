@@ -110,13 +110,19 @@ def command(argv: list[str], port: int, cwd: Path, env: Mapping[str, str] | None
     log = Path(tempfile.gettempdir()) / f"function-{os.getpid()}-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            argv, cwd=cwd, stdout=output, stderr=output, env={**os.environ, "PORT": str(port), **(env or {})}
+            argv,
+            cwd=cwd,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "PORT": str(port), **(env or {})},
+            start_new_session=True,  # gunicorn's workers outlive a master that was killed
         )
     try:
         wait_listening(port, process, log)
         yield Served(port, process, log)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         log.unlink()
 
