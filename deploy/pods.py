@@ -294,7 +294,8 @@ class PodLoop:
     async def _clean_up(self) -> None:
         if self._planned is not None:
             self._tools.volumes.give_back(self._planned)
-        shutil.rmtree(self._tools.planner.places.of_pod(self.instance), ignore_errors=True)
+        folder = self._tools.planner.places.of_pod(self.instance)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)  # a rmdir may take a millisecond
         options = DeleteOptions(uid=self.instance.uid, grace_period_s=0)
         with contextlib.suppress(ApiError):  # gone already, or another of the same name
             await self._tools.store.delete(POD, self.instance.name, self.instance.namespace, options)

@@ -137,7 +137,7 @@ class ProcessSandbox:
         if self._port is not None:
             self._ports.give_back(self._port)
             self._port = None
-        shutil.rmtree(self._plan.scratch_dir, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._plan.scratch_dir, ignore_errors=True)
         self._link.mount_points.give_back(self._made)
         self._made = []
 
