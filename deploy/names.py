@@ -7,23 +7,22 @@ the cluster's DNS.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from core.clock import Clock
 from core.reconcile.controller import Controller, Watched
 from core.resources.core_services import CORE_SERVICE
-from core.resources.meta import Json, ObjectKey
+from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.networking import INGRESS
 from core.settings.domain import CLUSTER_DOMAIN
-from core.store.base import Store, WatchEvent
+from core.store.base import EventType, Store, WatchEvent
 from core.tasks import Started
 
 Sink: TypeAlias = Callable[[Sequence[str]], None]
 """Takes all names, in order; called when they differ from those before."""
 
-_ALL = ObjectKey("", "names")  # one key: however many objects change at once, the names are gathered once
+_ALL = ObjectKey("", "names")  # one key: however many objects change at once, the names are told once
 
 
 class Names:
@@ -32,8 +31,9 @@ class Names:
     def __init__(self, store: Store, clock: Clock, sinks: Sequence[Sink]) -> None:
         self._store = store
         self._sinks = sinks
+        self._names: dict[tuple[str, ObjectKey], Sequence[str]] = {}  # by plural and object
         self._told: Sequence[str] | None = None
-        watches = (Watched(INGRESS, _everything), Watched(CORE_SERVICE, _everything))
+        watches = (Watched(INGRESS, self._note_ingress), Watched(CORE_SERVICE, self._note_service))
         self._controller = Controller("names", store, self._reconcile, watches, clock)
 
     async def run(self, started: Started) -> None:
@@ -42,25 +42,37 @@ class Names:
         await self._controller.run(started)
 
     async def _reconcile(self, key: ObjectKey) -> None:
-        ingresses, services = await asyncio.gather(self._store.list(INGRESS), self._store.list(CORE_SERVICE))
-        names = gather_names(ingresses.items, services.items)
+        names = sorted({name for each in self._names.values() for name in each})
         if names != self._told:
             self._told = names
             for sink in self._sinks:
                 sink(names)
 
+    def _note_ingress(self, event: WatchEvent) -> Iterable[ObjectKey]:
+        return self._note(INGRESS, event, ingress_names(event.object))
 
-def gather_names(ingresses: Iterable[Json], services: Iterable[Json]) -> Sequence[str]:
-    """Every host once, sorted; a core Service has its cluster-local name and the short forms of it."""
-    names = {
-        host for ingress in ingresses for rule in ingress["spec"].get("rules") or () for host in rule.get("hosts") or ()
-    }
-    for service in services:
-        metadata = service["metadata"]
-        short = f"{metadata['name']}.{metadata['namespace']}"
-        names |= {short, f"{short}.svc", f"{short}.{CLUSTER_DOMAIN}"}
-    return sorted(names)
+    def _note_service(self, event: WatchEvent) -> Iterable[ObjectKey]:
+        return self._note(CORE_SERVICE, event, service_names(event.object))
+
+    def _note(self, kind: Kind[Any], event: WatchEvent, names: Sequence[str]) -> Iterable[ObjectKey]:
+        place = (kind.plural, key_of(event.object))
+        if event.type is EventType.DELETED:
+            self._names.pop(place, None)
+        elif self._names.get(place) == names:
+            return ()
+        else:
+            self._names[place] = names
+        return (_ALL,)
 
 
-def _everything(event: WatchEvent) -> Iterable[ObjectKey]:
-    return (_ALL,)
+def ingress_names(ingress: Json) -> Sequence[str]:
+    """Every host of every rule."""
+    rules = ingress["spec"].get("rules") or ()
+    return [host for rule in rules for host in rule.get("hosts") or ()]
+
+
+def service_names(service: Json) -> Sequence[str]:
+    """The cluster-local name of a core Service and the short forms of it."""
+    metadata = service["metadata"]
+    short = f"{metadata['name']}.{metadata['namespace']}"
+    return [short, f"{short}.svc", f"{short}.{CLUSTER_DOMAIN}"]

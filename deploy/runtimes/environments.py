@@ -214,6 +214,18 @@ class Environments:
         return tell
 
 
+async def install_into(target: Path, folder: Path, besides: Sequence[str], tell: Progress) -> None:
+    """What the function in `folder` needs, and `besides`, as plain packages in `target`: for an image. StartError."""
+    wanted = await asyncio.to_thread(read_requirements, folder)
+    asked = list(besides)
+    if wanted is not None:
+        asked += [*wanted.arguments, *(IMPLIED[name] for name in wanted.implied)]
+    else:
+        asked += [IMPLIED[name] for name in await asyncio.to_thread(_implied, folder, ())]
+    pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off")
+    await _run((*pip, "--no-compile", "--target", str(target), *asked), folder, tell)
+
+
 async def _run(argv: Sequence[str], cwd: Path, tell: Progress) -> None:
     """Runs a command to its end and passes its lines on. StartError with the last of them."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

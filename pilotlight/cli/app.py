@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import ApiError, TemporaryError
-from pilotlight.cli import demo, doctor, functions, insight, platform
+from pilotlight.cli import build, demo, dev, doctor, functions, insight, logs, platform
 from pilotlight.cli.kn import domain, revision, route, service
 from pilotlight.cli.output import problems
 from pilotlight.cli.session import Session, UsageProblem
@@ -50,7 +50,9 @@ app.command("doctor")(doctor.doctor_command)
 app.command("demo")(demo.demo_command)
 app.command("deploy")(functions.deploy_command)
 app.command("invoke")(functions.invoke_command)
-app.command("logs")(functions.logs_command)
+app.command("logs")(logs.logs_command)
+app.command("build")(build.build_command)
+app.command("dev")(dev.dev_command)
 app.command("top")(insight.top_command)
 app.command("explain")(insight.explain_command)
 app.add_typer(service.app, name="service")

@@ -1,4 +1,4 @@
-"""deploy, invoke, logs, dev: the life of a function from a folder to an answer."""
+"""deploy, invoke: a function from a folder to an answer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from urllib.parse import urlsplit
 import typer
 
 from core.clients.http import HttpClient, HttpRequest, HttpResponse
-from core.clients.kubernetes import KubernetesClient, path_of
+from core.clients.kubernetes import KubernetesClient
 from core.resources.meta import Json
-from core.resources.pods import POD
 from core.resources.serving import SERVICE
-from core.resources.serving_labels import SERVICE_LABEL
 from pilotlight.cli.documents import FunctionOptions, make_service, parse_pairs
 from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem, gateway_url
@@ -201,51 +199,3 @@ def _parse_header(line: str) -> tuple[str, str]:
     if not separator:
         raise UsageProblem(f"--header {line!r}: expected `Name: value`")
     return name.strip(), value.strip()
-
-
-def logs_command(
-    context: typer.Context,
-    name: Name,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines come.")] = False,
-    tail: Annotated[int | None, typer.Option(help="Only the last so many lines of each instance.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only newer than, as 30s, 5m, 2h.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Only of this revision.")] = None,
-) -> None:
-    """Print what a function's instances wrote."""
-    session: Session = context.obj
-    query = {"follow": str(follow).lower()}
-    if tail is not None:
-        query["tailLines"] = str(tail)
-    if since is not None:
-        query["sinceSeconds"] = str(parse_duration_s(since))
-    session.run(lambda client: _print_logs(client, session.namespace, name, revision, query))
-
-
-async def _print_logs(
-    client: KubernetesClient, namespace: str, name: str, revision: str | None, query: dict[str, str]
-) -> None:
-    selector = f"{SERVICE_LABEL}={name}" + (f",serving.knative.dev/revision={revision}" if revision else "")
-    await client.get(SERVICE, name, namespace)
-    pods = (await client.list(POD, namespace, labelSelector=selector))["items"]
-    if not pods:
-        note(f"{name} has no instance now (it sleeps): its logs begin with its next request")
-    prefixed = len(pods) > 1
-
-    async def print_one(pod: Json) -> None:
-        pod_name = pod["metadata"]["name"]
-        lines = client.stream("GET", path_of(POD, namespace, pod_name) + "/log", query)
-        async for line in lines:
-            text = line.decode(errors="replace").rstrip("\n")
-            say(f"[{pod_name}] {text}" if prefixed else text)
-
-    async with asyncio.TaskGroup() as group:
-        for pod in pods:
-            group.create_task(print_one(pod), name=f"logs:{pod['metadata']['name']}")
-
-
-def parse_duration_s(text: str) -> int:
-    """`90`, `90s`, `5m`, `2h` in seconds. UsageProblem otherwise."""
-    match = re.fullmatch(r"(\d+)([smh]?)", text)
-    if not match:
-        raise UsageProblem(f"{text!r} is no duration: expected a number with s, m or h, such as 30s")
-    return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

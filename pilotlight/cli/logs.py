@@ -1,0 +1,91 @@
+"""logs: what a function's instances write, those that come later included."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from core.clients.kubernetes import KubernetesClient, path_of
+from core.errors import ApiError, NotFound
+from core.resources.meta import Json
+from core.resources.pods import POD
+from core.resources.serving import SERVICE
+from core.resources.serving_labels import REVISION_LABEL, SERVICE_LABEL
+from pilotlight.cli.output import note, say
+from pilotlight.cli.session import Session, UsageProblem
+
+
+def logs_command(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The Service's name.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new lines and instances come.")] = False,
+    tail: Annotated[int | None, typer.Option(help="Only the last so many lines of each instance.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only newer than, as 30s, 5m, 2h.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Only of this revision.")] = None,
+) -> None:
+    """Print what a function's instances wrote."""
+    session: Session = context.obj
+    query = {"follow": str(follow).lower()}
+    if tail is not None:
+        query["tailLines"] = str(tail)
+    if since is not None:
+        query["sinceSeconds"] = str(parse_duration_s(since))
+    selector = f"{SERVICE_LABEL}={name}" + (f",{REVISION_LABEL}={revision}" if revision else "")
+
+    async def work(client: KubernetesClient) -> None:
+        await client.get(SERVICE, name, session.namespace)
+        listing = await client.list(POD, session.namespace, labelSelector=selector)
+        if not listing["items"] and not follow:
+            note(f"{name} has no instance now (it sleeps): its logs begin with its next request")
+        await print_logs(client, session.namespace, selector, query, listing)
+
+    session.run(work)
+
+
+async def print_logs(
+    client: KubernetesClient, namespace: str, selector: str, query: Mapping[str, str], listing: Json
+) -> None:
+    """The lines of every Pod in the listing and, when following, of every later one; ends when all have ended."""
+    known = {pod["metadata"]["name"] for pod in listing["items"]}
+    prefixed = len(known) > 1 or query["follow"] == "true"
+    async with asyncio.TaskGroup() as group:
+        for pod in sorted(known):
+            group.create_task(_print_one(client, namespace, pod, query, prefixed=prefixed), name=f"logs:{pod}")
+        if query["follow"] != "true":
+            return
+        since = listing["metadata"]["resourceVersion"]
+        async for event, pod in client.watch(POD, namespace, since=since, labelSelector=selector):
+            name = pod["metadata"]["name"]
+            if event != "DELETED" and name not in known and _has_started(pod):
+                known.add(name)
+                group.create_task(_print_one(client, namespace, name, query, prefixed=True), name=f"logs:{name}")
+
+
+async def _print_one(
+    client: KubernetesClient, namespace: str, pod: str, query: Mapping[str, str], *, prefixed: bool
+) -> None:
+    try:
+        async for line in client.stream("GET", path_of(POD, namespace, pod) + "/log", query):
+            text = line.decode(errors="replace").rstrip("\n")
+            say(f"[{pod}] {text}" if prefixed else text)
+    except NotFound:
+        return  # it went away before its first line
+    except ApiError as error:
+        note(f"[{pod}] {error.message}")
+
+
+def _has_started(pod: Json) -> bool:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any("waiting" not in (status.get("state") or {}) for status in statuses)
+
+
+def parse_duration_s(text: str) -> int:
+    """`90`, `90s`, `5m`, `2h` in seconds. UsageProblem otherwise."""
+    match = re.fullmatch(r"(\d+)([smh]?)", text)
+    if not match:
+        raise UsageProblem(f"{text!r} is no duration: expected a number with s, m or h, such as 30s")
+    return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
