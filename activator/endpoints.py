@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import structlog
 
+from activator.failures import Failure
 from activator.gateway import Gateway
 from activator.instances import Endpoint
 from activator.limits import RevisionLimits
@@ -65,6 +67,7 @@ class Endpoints:
         self._slices_of: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._pods: dict[ObjectKey, SeenPod] = {}
         self._pods_of: defaultdict[RevisionKey, set[ObjectKey]] = defaultdict(set)
+        self._unready: dict[ObjectKey, float] = {}  # since when each runs and is not ready
         self._stale = False  # the table is to be made anew
 
     async def run(self, started: Started) -> None:
@@ -158,6 +161,10 @@ class Endpoints:
             self._pods[key] = now
         if before == now:
             return
+        if now is None or not now.unready:
+            self._unready.pop(key, None)
+        else:
+            self._unready.setdefault(key, self._clock.monotonic())
         for seen in (before, now):
             if seen is not None and seen.revision is not None:
                 members = self._pods_of[seen.revision]
@@ -175,10 +182,23 @@ class Endpoints:
             self._pods_of.pop(revision, None)
         if backend is None:
             return
-        pods = [self._pods[key] for key in sorted(members, key=str)]
+        pods = [self._judged(key, backend.limits.ready_s) for key in sorted(members, key=str)]
         backend.starting = next((pod.state for pod in pods if pod.live), STARTING)
         backend.set_endpoints((pod.endpoint for pod in pods if pod.endpoint is not None), self._clock.monotonic())
         backend.set_failure(common_failure(pods))
+
+    def _judged(self, key: ObjectKey, ready_s: float) -> SeenPod:
+        """The Pod; one that has had its time to become ready has failed."""
+        pod = self._pods[key]
+        if pod.failure is not None or pod.revision is None or key not in self._unready:
+            return pod
+        revision, left_s = pod.revision, self._unready[key] + ready_s - self._clock.monotonic()
+        if left_s > 0:
+            self._throttler.later(left_s, lambda: self._refresh_revision(revision))
+            return pod
+        return replace(
+            pod, failure=Failure("NotReady", f"it has run for {ready_s:g} s and is not ready: {pod.unready}")
+        )
 
     # Core Services and their slices.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.resources.meta import Json
+from core.resources.pods import is_restarting
 
 WAITING_REASONS: Final = frozenset(
     ("CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
@@ -36,7 +37,7 @@ def failure_of(pod: Json) -> Failure | None:
         if waiting := state.get("waiting"):
             if waiting.get("reason") in WAITING_REASONS:
                 return _waiting(container, waiting)
-        elif (ended := state.get("terminated")) and ended.get("exitCode", 0) != 0:
+        elif (ended := state.get("terminated")) and ended.get("exitCode", 0) != 0 and not is_restarting(pod, container):
             return _terminated(ended)
     if status.get("phase") == "Failed":
         return Failure(status.get("reason") or "PodFailed", status.get("message") or "The Pod has failed")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import Final
 
 from activator.queue import EACH_LIMITS, TOTAL_LIMITS, QueueLimits
+
+READY_S: Final = 120.0
+"""An instance that runs for so long and is not ready will not be: whoever waits for it is told so. A revision that says
+its progress deadline has that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class RevisionLimits:
     timeout_s: float = 300.0
     start_s: float = inf  # responseStartTimeoutSeconds
     idle_s: float = inf  # idleTimeoutSeconds
+    ready_s: float = READY_S
 
     @property
     def first_byte_s(self) -> float:

@@ -14,10 +14,11 @@ from typing import Final
 from activator.failures import Failure, failure_of
 from activator.instances import Endpoint
 from activator.ledger import parse_timeline
-from activator.limits import RevisionLimits
+from activator.limits import READY_S, RevisionLimits
 from core.resources.meta import Json
 from core.resources.pilotlight import ADDRESS, PAUSED, TIMELINE
-from core.resources.serving_labels import REVISION_LABEL
+from core.resources.serving_labels import PROGRESS_DEADLINE_ANNOTATION, REVISION_LABEL
+from core.settings.durations import parse_duration
 from core.stats import InstanceKey, RevisionKey
 
 DEFAULT_TIMEOUT_S: Final = 300.0
@@ -28,7 +29,7 @@ _HEALTH: Final = ("ResourcesAvailable", "ContainerHealthy")
 @dataclass(frozen=True, slots=True)
 class SeenPod:
     """`endpoint` where it may be given requests; `failure` where it cannot come up; `state` in words for those waiting;
-    `port` is the one it serves on."""
+    `port` is the one it serves on; `unready` says why it is not ready although it runs."""
 
     revision: RevisionKey | None
     endpoint: Endpoint | None
@@ -36,6 +37,7 @@ class SeenPod:
     state: str
     live: bool
     port: int
+    unready: str = ""
 
 
 def see_pod(pod: Json) -> SeenPod:
@@ -51,7 +53,13 @@ def see_pod(pod: Json) -> SeenPod:
         key = InstanceKey(namespace, metadata["name"], metadata.get("uid", ""))
         endpoint = Endpoint(key, *address, parse_timeline(annotations.get(TIMELINE, "")))
     return SeenPod(
-        RevisionKey(namespace, name) if name else None, endpoint, failure, _state(metadata["name"], status), live, port
+        revision=RevisionKey(namespace, name) if name else None,
+        endpoint=endpoint,
+        failure=failure,
+        state=_state(metadata["name"], status),
+        live=live,
+        port=port,
+        unready=_unready(status) if live and endpoint is None else "",
     )
 
 
@@ -70,8 +78,16 @@ def _serving_port(pod: Json) -> int:
     return DEFAULT_PORT
 
 
-def _condition(status: Json, kind: str) -> str:
-    return next((c.get("status", "") for c in status.get("conditions") or () if c.get("type") == kind), "")
+def _condition(status: Json, kind: str, field: str = "status") -> str:
+    return next((c.get(field) or "" for c in status.get("conditions") or () if c.get("type") == kind), "")
+
+
+def _unready(status: Json) -> str:
+    containers = status.get("containerStatuses") or ()
+    waiting = [each for each in containers if not each.get("ready")]
+    if not waiting or any("running" not in (each.get("state") or {}) for each in containers):
+        return ""
+    return _condition(status, "ContainersReady", "message") or f"container {waiting[0].get('name', '')} is not ready"
 
 
 def _state(name: str, status: Json) -> str:
@@ -91,7 +107,16 @@ def see_limits(revision: Json) -> RevisionLimits:
         timeout_s=float(spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S),
         start_s=float(spec.get("responseStartTimeoutSeconds") or inf),
         idle_s=float(spec.get("idleTimeoutSeconds") or inf),
+        ready_s=_deadline_s((revision.get("metadata") or {}).get("annotations") or {}),
     )
+
+
+def _deadline_s(annotations: Mapping[str, str]) -> float:
+    text = annotations.get(PROGRESS_DEADLINE_ANNOTATION, "")
+    try:
+        return parse_duration(text) if text else READY_S
+    except ValueError:
+        return READY_S
 
 
 def newly_failed(revision: Json, old: Json | None) -> Failure | None:

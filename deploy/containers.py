@@ -138,8 +138,6 @@ class ContainerLoop:
         ties = self._ties
         if self._has_run or self.seen.restarts:
             _move_logs_aside(ties.log_dir, self.plan.name)
-        if self._has_run:
-            self._see(False, restarts=self.seen.restarts + 1)
         try:
             container = await sandbox.start(self.plan)
         except StartError as error:
@@ -147,6 +145,7 @@ class ContainerLoop:
             self._see(True, state=Waiting(error.reason, error.message))
             ties.event("Warning", "Failed", f"Error: {error.message}")
             return None
+        restarts = self.seen.restarts + self._has_run
         self._container, self._has_run = container, True
         self._started_at = ties.clock.monotonic()
         if container.image_id:
@@ -157,6 +156,7 @@ class ContainerLoop:
         self._see(
             False,
             state=Running(ties.clock.wall()),
+            restarts=restarts,
             container_id=container.id,
             image_id=container.image_id,
             started=started,

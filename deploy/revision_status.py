@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from core.resources import pilotlight
 from core.resources.conditions import FALSE, TRUE, Conditions, ConditionSet, find_condition
 from core.resources.meta import Json
+from core.resources.pods import is_restarting
 from deploy.images import ImageProblem, Resolved, RuntimeProblem
 from deploy.revision_workloads import was_ready
 
@@ -123,7 +124,7 @@ def failure_of(pod: Json) -> Failure | None:
             return Failure(RESOURCES_AVAILABLE, condition.get("reason", "Unschedulable"), condition.get("message", ""))
     for field, is_init in (("initContainerStatuses", True), ("containerStatuses", False)):
         for container in status.get(field) or ():
-            if found := _container_failure(container, is_init):
+            if not is_restarting(pod, container) and (found := _container_failure(container, is_init)):
                 return found
     return None
 

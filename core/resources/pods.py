@@ -19,7 +19,8 @@ from core.resources.containers import (
     ResourceRequirements,
 )
 from core.resources.fields import doc, keyed, list_map, patched, unhonored, whole
-from core.resources.meta import Kind, Lifetime, Model, ObjectMeta, Resource
+from core.resources.meta import Json, Kind, Lifetime, Model, ObjectMeta, Resource
+from core.resources.pilotlight import TIMELINE
 from core.resources.pod_columns import POD_COLUMNS
 from core.resources.pod_rules import default_pod, pod_grace_s, warn_pod
 from core.resources.pod_validation import validate_pod
@@ -219,3 +220,13 @@ POD: Kind[Pod] = Kind(
     validate=validate_pod,
     warn=warn_pod,
 )
+
+
+def is_restarting(pod: Json, container: Json) -> bool:
+    """Whether this container (its status) has ended for the first time in a Pod that was ready: then it is started
+    again at once, so that whoever waits for it does well to wait on."""
+    if "ready=" not in ((pod["metadata"].get("annotations") or {}).get(TIMELINE) or ""):
+        return False
+    state = container.get("state") or {}
+    restarts = container.get("restartCount") or 0
+    return restarts == 0 if "terminated" in state else restarts == 1 and "running" in state

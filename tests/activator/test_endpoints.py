@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -211,5 +212,26 @@ def test_a_listener_before_the_start_is_a_mistake() -> None:
             await activator.listen("127.0.0.1", 0)
         with pytest.raises(NotFound):
             await activator._store.get(POD, "x", "default")
+
+    run(main())
+
+
+def test_an_instance_that_runs_and_never_becomes_ready_fails_its_waiters_at_the_deadline() -> None:
+    async def main() -> None:
+        async with data_path() as path:
+            deadline = {"serving.knative.dev/progress-deadline": "200ms"}
+            metadata = {"name": "hello-1", "namespace": "default", "annotations": deadline}
+            await path.store.create(REVISION, {"metadata": metadata})
+            await path.route("hello.test", ("hello-1", 100))
+            running = [{"name": "c", "ready": False, "state": {"running": {}}}]
+            waiting = asyncio.ensure_future(fetch(path.port))
+            await path.pod("slow", "hello-1", 1, ready=False, containerStatuses=running)
+            response = await waiting
+            assert (response.status, response.header("retry-after")) == (503, "10")
+            assert b"NotReady: it has run for 0.2 s and is not ready: container c is not ready" in response.body
+            assert (await fetch(path.port)).status == 503, "nor does anyone else wait for it"
+            async with server(echo_head) as port:
+                await path.pod("slow", "hello-1", port)
+                await status_becomes(path, 200)
 
     run(main())

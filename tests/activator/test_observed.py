@@ -66,6 +66,24 @@ def test_the_timeline_comes_along() -> None:
     assert seen.endpoint.timeline == Timeline(1, 2, 3)
 
 
+UNREADY = {
+    "no": (ADDRESSED, ""),
+    "it runs": (pod({"containerStatuses": [{"name": "c", "ready": False, "state": {"running": {}}}]}),
+                "container c is not ready"),
+    "it says why": (pod({"containerStatuses": [{"ready": False, "state": {"running": {}}}],
+                         "conditions": [{"type": "ContainersReady", "status": "False", "message": "too cold"}]}),
+                    "too cold"),
+    "it does not run yet": (pod({"containerStatuses": [{"ready": False, "state": {"waiting": {}}}]}), ""),
+    "it is on its way out": (pod({"containerStatuses": [{"ready": False, "state": {"running": {}}}]},
+                                 deletionTimestamp="2024-01-01T00:00:00Z"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("obj", "why"), UNREADY.values(), ids=UNREADY)
+def test_running_and_not_ready(obj: Json, why: str) -> None:
+    assert see_pod(obj).unready == why
+
+
 def containers(*states: Json, last: Json | None = None) -> Json:
     return pod({"containerStatuses": [{"state": state, "lastState": last or {}} for state in states]})
 
@@ -87,6 +105,13 @@ FAILURES = {
     "running": (containers({"running": {}}), None),
     "ended well": (containers({"terminated": {"exitCode": 0}}), None),
     "nothing known": (pod({}), None),
+    "first end of one that was ready": (
+        pod({"containerStatuses": [{"state": {"terminated": {"exitCode": 1}}, "restartCount": 0}]},
+            annotations={"pilotlight.dev/timeline": "created=1,started=2,ready=3"}), None),
+    "second end of one that was ready": (
+        pod({"containerStatuses": [{"state": {"terminated": {"exitCode": 1, "reason": "Error"}}, "restartCount": 1}]},
+            annotations={"pilotlight.dev/timeline": "created=1,started=2,ready=3"}),
+        Failure("Error", "The container ended with exit code 1")),
 }  # fmt: skip
 
 
@@ -130,6 +155,9 @@ def test_limits_of_a_revision() -> None:
     spec = {"containerConcurrency": 2, "timeoutSeconds": 10, "responseStartTimeoutSeconds": 5, "idleTimeoutSeconds": 7}
     given = see_limits({"spec": spec})
     assert (given.concurrency, given.first_byte_s, given.last_byte_s) == (2, 5.0, 20.0)
+    patient = {"metadata": {"annotations": {"serving.knative.dev/progress-deadline": "5m"}}}
+    assert see_limits(patient).ready_s == 300
+    assert see_limits({"metadata": {"annotations": {"serving.knative.dev/progress-deadline": "soon"}}}).ready_s == 120
     assert see_limits({}) == limits.RevisionLimits(0, 300.0, inf, inf)
 
 

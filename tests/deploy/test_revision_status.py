@@ -276,6 +276,17 @@ def test_why_a_pod_fails(obj: Json, failure: tuple[str, str, str] | None) -> Non
     assert failure_of(obj) == (Failure(*failure) if failure else None)
 
 
+@pytest.mark.parametrize(
+    ("state", "restarts", "fails"),
+    [(ended(5), 0, False), ({"running": {}}, 1, False), (ended(5), 1, True), ({"running": {}}, 2, True)],
+)
+def test_the_first_end_of_one_that_was_ready_is_no_failure(state: Json, restarts: int, fails: bool) -> None:
+    obj = pod(state, last=ended(5))
+    obj["metadata"]["annotations"] = {"pilotlight.dev/timeline": "created=1,started=2,ready=3"}
+    obj["status"]["containerStatuses"][0]["restartCount"] = restarts
+    assert (failure_of(obj) is not None) == fails
+
+
 def test_a_pod_on_its_way_out_proves_nothing() -> None:
     leaving: dict[str, Any] = pod(ended(1))
     leaving["metadata"]["deletionTimestamp"] = NOW

@@ -1,4 +1,4 @@
-"""One platform for all tests of a file that ask for it."""
+"""One platform for all tests of a file that ask for it, and a user of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.platform import Platform, running_platform
+from tests.support.user import User, hurry
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with running_platform(tmp_path_factory.mktemp("platform")) as platform:
         yield platform
+
+
+@pytest.fixture(scope="module")
+def user(platform: Platform) -> User:
+    """Of a platform whose idle functions go to zero soon."""
+    user = User(platform)
+    hurry(user)
+    return user

@@ -1,0 +1,149 @@
+"""Functions that do not come up, that hang, that end with a request in them: what callers are told, and when."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.user import QUICK_SLEEP, User, condition, make_function, make_service
+
+PATIENCE_S = 15.0
+"""Whoever waits for a start that is known to have failed is told long before; timeoutSeconds is 300."""
+WAITERS = 10
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "reason", "words"),
+    [
+        ("no-command", lambda n: make_service(n, ("/does/not/exist",)), "RunContainerError", "/does/not/exist"),
+        ("not-found", lambda n: make_service(n, ("does-not-exist",)), "RunContainerError", "not found in $PATH"),
+        ("no-folder", lambda n: make_function(n, Path("/does/not/exist")), "ContainerMissing", "/does/not/exist"),
+        ("exits", lambda n: make_service(n, ("sh", "-c", "echo out of luck >&2; exit 3")), "ExitCode3", "out of luck"),
+        ("too-short", lambda n: make_service(n, ("true",)), "ExitCode0", "exited with no error"),
+    ],
+)
+def test_what_cannot_start_says_why(
+    user: User, name: str, make: Callable[[str], dict[str, Any]], reason: str, words: str
+) -> None:
+    user.create(make(name))
+    failed = user.until_failed(name)
+    assert words in condition(failed)["message"]
+    assert condition(user.revision(f"{name}-00001"))["reason"] == reason
+    user.delete(name)
+
+
+def test_a_port_that_is_never_bound_ends_at_the_progress_deadline(user: User) -> None:
+    user.create(make_service("deaf", ("sleep", "1000"), annotations={"serving.knative.dev/progress-deadline": "2s"}))
+    assert condition(user.until_failed("deaf"))["reason"] == "RevisionFailed"
+    assert condition(user.revision("deaf-00001"))["reason"] == "ProgressDeadlineExceeded"
+    user.delete("deaf")
+
+
+@dataclass(frozen=True)
+class Sleepers:
+    """Services that were ready once, and sleep. While the file of that name exists, `sick` exits with the code in it,
+    and `mute` does not listen."""
+
+    folder: Path
+
+    @property
+    def sick(self) -> Path:
+        return self.folder / "sick"
+
+    @property
+    def mute(self) -> Path:
+        return self.folder / "mute"
+
+
+@pytest.fixture(scope="module")
+def sleepers(user: User, tmp_path_factory: pytest.TempPathFactory) -> Sleepers:
+    sleepers = Sleepers(tmp_path_factory.mktemp("sleepers"))
+    user.create(make_service("sick", annotations=QUICK_SLEEP, env={"SICK": str(sleepers.sick)}))
+    marks = {**QUICK_SLEEP, "serving.knative.dev/progress-deadline": "2s"}
+    user.create(make_service("mute", annotations=marks, env={"DEAF": str(sleepers.mute)}))
+    for name in ("sick", "mute"):
+        user.until_ready(name)
+    for name in ("sick", "mute"):
+        user.until_asleep(name)
+    return sleepers
+
+
+def refusals(user: User, service: str) -> list[dict[str, Any]]:
+    """What so many callers of a sleeping service are told, each of them soon."""
+
+    def call(_: int) -> dict[str, Any]:
+        began = time.monotonic()
+        reply = user.call(service, timeout_s=60)
+        assert time.monotonic() - began < PATIENCE_S
+        assert (reply.status, reply.headers["content-type"]) == (503, "application/problem+json")
+        assert int(reply.headers["retry-after"]) > 0
+        return reply.json
+
+    with ThreadPoolExecutor(WAITERS) as pool:
+        return list(pool.map(call, range(WAITERS)))
+
+
+def test_all_who_wait_for_a_crash_are_told_and_it_recovers(user: User, sleepers: Sleepers) -> None:
+    sleepers.sick.write_text("7")
+    for problem in refusals(user, "sick"):
+        assert problem["reason"] in ("Error", "CrashLoopBackOff", "ExitCode7")
+        assert "no luck today" in problem["detail"]
+    ready = user.until("it is not ready", lambda: _not_ready(user, "sick-00001"))
+    assert (ready["reason"], "no luck today" in ready["message"]) == ("ExitCode7", True)
+    began = time.monotonic()
+    assert user.call("sick").status == 503
+    assert time.monotonic() - began < 1, "a crash loop keeps nobody waiting"
+    sleepers.sick.unlink()
+    user.until("it has recovered", lambda: user.call("sick").status == 200, timeout_s=40)
+    user.until_ready("sick")
+
+
+def test_all_who_wait_for_a_port_that_is_never_bound_are_told_at_the_deadline(user: User, sleepers: Sleepers) -> None:
+    sleepers.mute.touch()
+    for problem in refusals(user, "mute"):
+        assert problem["reason"] == "NotReady"
+        assert "connection refused" in problem["detail"]
+    began = time.monotonic()
+    assert user.call("mute").status == 503
+    assert time.monotonic() - began < 1
+    sleepers.mute.unlink()
+    user.until("it has recovered", lambda: user.call("mute").status == 200)
+
+
+def _not_ready(user: User, revision: str) -> dict[str, Any] | None:
+    ready = condition(user.revision(revision))
+    return ready if ready["status"] == "False" else None
+
+
+def test_one_that_ends_while_serving_is_a_502_and_is_started_again_at_once(user: User) -> None:
+    name = user.deploy(make_service("dies"))
+    reply = user.call(name, "/exit/5")
+    assert (reply.status, reply.json["reason"]) == (502, "BadGateway")
+    assert user.call(name).status == 200
+    assert user.pods(name)[0]["status"]["containerStatuses"][0]["restartCount"] == 1
+    user.delete(name)
+
+
+def test_an_answer_cut_short_is_never_a_whole_one(user: User) -> None:
+    name = user.deploy(make_service("halves"))
+    with pytest.raises((http.client.HTTPException, OSError)):
+        user.call(name, "/half")
+    user.until("it has been started again", lambda: user.call(name).status == 200)
+    user.delete(name)
+
+
+def test_one_that_hangs_is_a_504_after_its_timeout_and_goes_to_zero(user: User) -> None:
+    name = user.deploy(make_service("hangs", annotations=QUICK_SLEEP, timeoutSeconds=1))
+    began = time.monotonic()
+    reply = user.call(name, "/slow/30")
+    assert (reply.status, reply.json["reason"]) == (504, "Timeout")
+    assert 0.9 < time.monotonic() - began < 5
+    user.until_asleep(name)
+    user.delete(name)
