@@ -16,7 +16,7 @@ DOCUMENTS = make_documents(KINDS, "0")
 
 
 def groups() -> list[list[Any]]:
-    return [[k for k in KINDS if (k.group, k.version) == key] for key in {(k.group, k.version) for k in KINDS}]
+    return [[k for k in KINDS if (k.group, k.version) == key] for key in sorted({(k.group, k.version) for k in KINDS})]
 
 
 @pytest.mark.parametrize("kinds", groups(), ids=lambda kinds: kinds[0].api_version)
