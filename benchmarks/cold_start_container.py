@@ -20,7 +20,7 @@ from core.tasks import start_service
 from deploy.runtimes.base import Address, ContainerPlan, PodPlan
 from deploy.runtimes.container import ContainerRuntime
 from deploy.runtimes.ports import Ports
-from tests.support.engine import IMAGE, PodmanService, build_test_image
+from tests.support.engine import IMAGE, PodmanService, build_test_image, looked
 
 ROUNDS = 25
 BAR_MS = 15.0
@@ -87,7 +87,7 @@ async def _measure(url: str, folder: Path) -> list[Row]:
     runtime = ContainerRuntime(f"bench-{os.getpid()}", engine, folder / "containers", ports, SystemClock())
     async with asyncio.TaskGroup() as group:
         task = await start_service(group, runtime.run, "container")
-        if (why := runtime.available()) is not None:
+        if (why := await looked(runtime)) is not None:
             task.cancel()
             raise EngineDown(why)
         await build_test_image(engine)

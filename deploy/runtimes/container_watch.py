@@ -22,6 +22,8 @@ from deploy.runtimes.holder import HOLDER_IMAGE
 
 log = structlog.get_logger()
 
+LOOKING: Final = "the container engine is being looked for; try again"
+_FIRST_LOOK_S: Final = 0.25
 _CHECK_S: Final = 1.0
 _CLEAN_UP_S: Final = 20.0
 
@@ -36,7 +38,7 @@ class EngineWatch:
         """`renew` is awaited when an engine was found: no stream of before is good any more."""
         self._engine, self._own, self._rooms, self._clock, self._renew = engine, own, rooms, clock, renew
         self._bridge = f"pilotlight-{own.platform}"
-        self.why: str | None = "the container engine is being looked for; try again"
+        self.why: str | None = LOOKING
         self.limits = (True, True)  # memory, CPU; until the engine has said otherwise
         self._asked_limits = False
 
@@ -47,12 +49,16 @@ class EngineWatch:
         return self._engine.facts
 
     async def run(self, started: Started) -> None:
-        """Until cancelled. Started after the first look, whatever it found."""
-        await self._bring_up()
-        started()
-        while True:
-            await self._check()
-            await self._clock.sleep(_CHECK_S)
+        """Until cancelled. Started after the first look, whatever it found, or when that takes long: a platform
+        without a container must not wait for an engine."""
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self._bring_up(), name="container:first look")
+            await asyncio.wait((looking,), timeout=_FIRST_LOOK_S)
+            started()
+            await looking
+            while True:
+                await self._check()
+                await self._clock.sleep(_CHECK_S)
 
     async def clean_up(self) -> None:
         """Containers do not die with the platform by themselves."""

@@ -22,7 +22,7 @@ from deploy.runtimes.base import ContainerPlan, Identity, Limits, Mount, PodPlan
 from deploy.runtimes.container import ContainerRuntime
 from deploy.runtimes.container_config import CONTAINER_LABEL, PLATFORM_LABEL
 from deploy.runtimes.ports import Ports
-from tests.support.engine import IMAGE, PodmanService, build_image, build_test_image, connected, podman_service
+from tests.support.engine import IMAGE, PodmanService, build_image, build_test_image, connected, looked, podman_service
 from tests.support.runtime_contract import Behavior, RuntimeContract, http_status, log_lines, pod_plan, run_runtime
 
 pytestmark = pytest.mark.engine
@@ -57,6 +57,7 @@ async def container_runtime(folder: Path, url: str = "") -> AsyncIterator[Contai
     engine = Engine({"DOCKER_HOST": url or _url})
     runtime = ContainerRuntime(PLATFORM, engine, folder / "containers", Ports(), SystemClock())
     async with run_runtime(runtime):
+        await looked(runtime)
         yield runtime
 
 
@@ -103,7 +104,8 @@ async def said(runtime: ContainerRuntime, folder: Path, container: ContainerPlan
     sandbox = await runtime.sandbox(plan)
     try:
         await (await sandbox.start(container)).wait()
-        return [text for _, _, text in log_lines(plan)]
+        pieces = [text + ("\n" if flag == "F" else "") for _, flag, text in log_lines(plan)]
+        return "".join(pieces).splitlines()
     finally:
         await sandbox.remove()
 

@@ -6,6 +6,7 @@ resource limits below the caller's where those may not be raised. Both are writt
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -16,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from core.clients.engine import Engine, EngineDown
-from tests.support.servers import compiled_probe, compiled_server
+from deploy.runtimes.container import ContainerRuntime
+from deploy.runtimes.container_watch import LOOKING
+from tests.support.servers import compiled_probe, compiled_server, sources_digest
 
-IMAGE = "localhost/pilotlight-test:1"
+IMAGE = f"localhost/pilotlight-test:{sources_digest()}"
 _UP_S = 15.0
 _CONF = """[engine]
 {runtime}
@@ -85,6 +88,15 @@ async def build_image(engine: Engine, tag: str, *lines: str) -> None:
     }
     async for _ in engine.build(tag, files):
         pass
+
+
+async def looked(runtime: ContainerRuntime) -> str | None:
+    """`available()`, once the runtime has looked for an engine."""
+    for _ in range(1500):
+        if runtime.available() != LOOKING:
+            break
+        await asyncio.sleep(0.01)
+    return runtime.available()
 
 
 async def connected(url: str) -> Engine:

@@ -25,6 +25,12 @@ def compiled_probe() -> Path:
     return compiled("probe")
 
 
+def sources_digest() -> str:
+    """Changes with any of the programs."""
+    texts = b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.c")))
+    return hashlib.sha256(texts).hexdigest()[:12]
+
+
 @cache
 def compiled(name: str) -> Path:
     """The binary. Skips the test where there is no C compiler."""

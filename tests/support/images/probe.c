@@ -41,7 +41,7 @@ static int get(const char *port) {
 
 int main(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : "";
-    setvbuf(stdout, 0, _IONBF, 0);
+    setvbuf(stdout, 0, _IOLBF, 0);
     if (!strcmp(word, "fail")) { fprintf(stderr, "no luck\n"); return 3; }
     if (!strcmp(word, "talk")) { printf("one\ntwo\nhalf"); return 0; }
     if (!strcmp(word, "greet")) { printf("%s\n%s\n", getenv("GREETING") ? getenv("GREETING") : "", getenv("PORT") ? getenv("PORT") : ""); return 0; }
