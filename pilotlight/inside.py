@@ -26,7 +26,7 @@ class Inside:
         self._network = network
         self._activator = activator
         self._clock = clock
-        self._port = addresses.inside_port  # the port that `status.address.url` names
+        self._ports = (addresses.inside_port, addresses.public_port)  # as `status.address.url` and `status.url` name
         self._listening: set[str] = set()
 
     async def run(self, started: Started) -> None:
@@ -40,9 +40,10 @@ class Inside:
 
     async def _listen(self, address: str) -> None:
         self._listening.add(address)
-        try:
-            listener = bind("inside", address, self._port)
-        except PortProblem as problem:
-            log.warning("functions in containers cannot reach others by name", why=str(problem))
-            return
-        await self._activator.adopt(listener.socket)
+        for port in dict.fromkeys(self._ports):
+            try:
+                listener = bind("inside", address, port)
+            except PortProblem as problem:
+                log.warning("functions in containers cannot reach others by name", why=str(problem))
+            else:
+                await self._activator.adopt(listener.socket)

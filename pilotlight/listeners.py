@@ -64,6 +64,14 @@ def bind_inside() -> Listener | None:
     return None
 
 
+def bind_if_free(host: str, port: int) -> Listener | None:
+    """Where public URLs lead an instance, whose names have the gateway's address inside and their own port."""
+    try:
+        return bind("gateway", host, port)
+    except PortProblem:
+        return None
+
+
 def _explain(purpose: str, host: str, port: int, error: OSError) -> str:
     option = f"--{purpose}-port"
     if error.errno == errno.EADDRINUSE:

@@ -32,7 +32,7 @@ from core.tasks import Service, Started, start_service
 from pilotlight.bootstrap import bootstrap
 from pilotlight.datadir import Running
 from pilotlight.house import House, make_house
-from pilotlight.listeners import Addresses, Listener, bind, bind_inside
+from pilotlight.listeners import Addresses, Listener, bind, bind_if_free, bind_inside
 from pilotlight.logging import set_up_logging
 from pilotlight.options import PlatformOptions
 
@@ -64,6 +64,7 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
         gateway = bind("gateway", options.host, options.gateway_port)
         api = bind("api", options.host, options.api_port)
         inside = bind_inside()
+        by_public_port = bind_if_free(inside.host, gateway.port) if inside is not None else None
         await bootstrap(store, gateway.port)
         addresses = _addresses(gateway, inside)
         token = ensure_token(data_dir.root / "token")
@@ -78,7 +79,7 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
         async with asyncio.TaskGroup() as root:
             services = [await start_service(root, service, name) for name, service in house.services]
             await wait_routed(store, clock)
-            for listener in (gateway, inside):
+            for listener in (gateway, inside, by_public_port):
                 if listener is not None:
                     await house.activator.adopt(listener.socket)
             serving = await start_service(root, server.run_on(api.socket), "api")

@@ -39,18 +39,19 @@ def answers(host: str, port: int) -> bool:
 
 def test_it_listens_once_there_is_an_address() -> None:
     async def scenario() -> None:
-        clock, port = FakeClock(), free_port()
+        clock, port, public = FakeClock(), free_port(), free_port()
         activator = Activator(MemoryStore(KINDS, clock), SystemClock(), StatisticBus())
         network = Network()
         async with asyncio.TaskGroup() as group:
             services = [await start_service(group, activator.run, "activator")]
-            inside = Inside(network, activator, clock, Addresses(80, "127.0.0.1", port))
+            inside = Inside(network, activator, clock, Addresses(public, "127.0.0.1", port))
             services.append(await start_service(group, inside.run, "inside"))
             await settle()
             assert not answers("127.0.0.1", port)
             network.gateway = "127.0.0.1"
             await clock.advance(1.0)
             assert answers("127.0.0.1", port)
+            assert answers("127.0.0.1", public), "status.url names it"
             network.gateway = "192.0.2.1"  # not an address of this machine
             await clock.advance(1.0)
             assert answers("127.0.0.1", port)

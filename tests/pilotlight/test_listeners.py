@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilotlight.listeners import PortProblem, bind, bind_inside
+from pilotlight.listeners import PortProblem, bind, bind_if_free, bind_inside
 
 
 def test_zero_picks_a_free_port() -> None:
@@ -35,3 +35,10 @@ def test_two_platforms_get_different_addresses_inside() -> None:
         for listener in (first, second):
             if listener is not None:
                 listener.socket.close()
+
+
+def test_a_port_that_is_only_wanted_is_done_without() -> None:
+    first = bind_if_free("127.0.0.1", 0)
+    assert first is not None
+    with first.socket:
+        assert bind_if_free("127.0.0.1", first.port) is None

@@ -125,6 +125,15 @@ class User:
     def until_asleep(self, name: str, timeout_s: float = 30.0) -> None:
         self.until(f"{name} sleeps", lambda: not self.pods(name), timeout_s)
 
+    def until_running(self, name: str, count: int, timeout_s: float = DEADLINE_S) -> list[Json]:
+        """So many Pods, all of them ready."""
+
+        def all_ready() -> list[Json]:
+            pods = self.pods(name)
+            return pods if len(pods) == count and all(condition(pod).get("status") == "True" for pod in pods) else []
+
+        return list(self.until(f"{count} instances of {name}", all_ready, timeout_s))
+
     def _settled(self, name: str, status: str) -> Json | None:
         service = self.service(name)
         ready = condition(service)
