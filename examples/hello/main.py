@@ -1,7 +1,10 @@
-"""Greets the world, or whoever a JSON body names: `{"name": "Ada"}`."""
+"""Greets the world, or whoever a JSON body names: `{"name": "Ada"}`. `?sleep=2` takes two seconds over it."""
+
+import asyncio
 
 
 async def handle(request):
+    await asyncio.sleep(float(request.query.get("sleep", 0)))
     try:
         body = request.json() or {}
     except ValueError:

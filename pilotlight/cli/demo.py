@@ -20,12 +20,14 @@ from core.clients.http import HttpClient, HttpRequest
 from core.clients.kubernetes import KubernetesClient
 from core.errors import NotFound
 from core.resources.autoscaling import POD_AUTOSCALER
+from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json
+from core.settings.config_maps import AUTOSCALER, SYSTEM_NAMESPACE
 from pilotlight.cli.documents import FunctionOptions, make_service
 from pilotlight.cli.functions import apply_service, invoke, parse_server_timing, timing_line
 from pilotlight.cli.output import console, say
 from pilotlight.cli.platform import start_detached, stop
-from pilotlight.cli.session import Session
+from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.cli.waiting import NotReady
 from pilotlight.datadir import DataDir, Running
 from pilotlight.options import PlatformOptions
@@ -62,6 +64,7 @@ def demo_command(
 
 async def show(client: KubernetesClient, session: Session, running: Running, folder: Path) -> None:
     """The story, once the platform runs."""
+    await client.patch(CONFIG_MAP, AUTOSCALER, SYSTEM_NAMESPACE, {"data": {"scale-to-zero-grace-period": "2s"}})
     options = FunctionOptions(
         NAME,
         source=folder,
@@ -127,7 +130,7 @@ async def _autoscaler(client: KubernetesClient, revision: str) -> Json:
 
 def _scale_of(autoscaler: Json) -> tuple[int, int]:
     status = autoscaler.get("status") or {}
-    return int(status.get("desiredScale") or 0), int(status.get("actualScale") or 0)
+    return max(0, status.get("desiredScale") or 0), status.get("actualScale") or 0  # -1: nothing was decided yet
 
 
 @contextmanager
@@ -159,5 +162,10 @@ def step(text: str) -> None:
 
 
 def _example() -> Path:
-    """examples/hello of the checkout, else a copy of the one that is installed with the package."""
-    return Path(__file__).parent.parent.parent / "examples" / "hello"
+    """examples/hello of the checkout. UsageProblem where this is an installed package without one."""
+    folder = Path(__file__).parent.parent.parent / "examples" / "hello"
+    if not folder.is_dir():
+        raise UsageProblem(
+            "examples/hello is not here: run `make demo` in a checkout, or give a function with --source"
+        )
+    return folder
