@@ -134,14 +134,17 @@ def _expanded(words: Sequence[str] | None, env: Mapping[str, str]) -> tuple[str,
 
 
 def _limits(container: Container) -> Limits:
-    limits = (container.resources.limits if container.resources is not None else None) or {}
+    resources = container.resources
+    limits = (resources.limits if resources is not None else None) or {}
+    requests = limits | ((resources.requests if resources is not None else None) or {})  # a limit is a request, too
     try:
         return Limits(
             memory_bytes=whole_units(limits["memory"]) if "memory" in limits else None,
             cpu_millis=milli_units(limits["cpu"]) if "cpu" in limits else None,
+            cpu_request_millis=milli_units(requests["cpu"]) if "cpu" in requests else None,
         )
     except ValueError as error:
-        raise StartError(CONFIG_ERROR, f'container "{container.name}": resources.limits: {error}') from None
+        raise StartError(CONFIG_ERROR, f'container "{container.name}": resources: {error}') from None
 
 
 def _identity(container: Container, spec: PodSpec) -> Identity:

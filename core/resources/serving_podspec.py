@@ -75,6 +75,8 @@ def validate_as_pod(spec: Json) -> Errors:
     for container in (*(pod.get("containers") or ()), *(pod.get("initContainers") or ())):
         container["image"] = container.get("image") or "none"
         container.pop("readinessProbe", None)  # periodSeconds 0 is Knative's own
+        for declared in container.get("ports") or ():
+            declared["containerPort"] = declared.get("containerPort") or port  # 0 asks for the default one
         for probe in (container.get("livenessProbe") or {}, container.get("startupProbe") or {}):
             for action in ("httpGet", "tcpSocket", "grpc"):
                 if probe.get(action) is not None and not probe[action].get("port"):

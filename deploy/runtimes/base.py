@@ -39,10 +39,11 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """None means unlimited."""
+    """None means unlimited; `cpu_request_millis` is a share of the machine where it is busy, as in Kubernetes."""
 
     memory_bytes: int | None = None
     cpu_millis: int | None = None
+    cpu_request_millis: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

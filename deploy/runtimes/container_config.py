@@ -167,6 +167,8 @@ def _host_config(container: ContainerPlan, place: Place) -> dict[str, Any]:
         config["Memory"] = config["MemorySwap"] = limits.memory_bytes  # the same: no swap
     if limits.cpu_millis is not None:
         config["CpuPeriod"], config["CpuQuota"] = 100_000, max(1_000, limits.cpu_millis * 100)
+    if limits.cpu_request_millis is not None:
+        config["CpuShares"] = max(2, limits.cpu_request_millis * 1024 // 1000)  # the kubelet's MilliCPUToShares
     return config
 
 

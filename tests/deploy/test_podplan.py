@@ -361,3 +361,17 @@ def test_volume_files_are_shared_and_go_with_the_last_user(tmp_path: Path) -> No
     assert (folder / "B").read_text() == "2"
     shelf.give_back(two)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("resources", "limit", "request_"),
+    [
+        ({}, None, None),
+        ({"limits": {"cpu": "1"}}, 1000, 1000),
+        ({"limits": {"cpu": "1"}, "requests": {"cpu": "125m"}}, 1000, 125),
+        ({"requests": {"cpu": "0.5", "memory": "1Gi"}}, None, 500),
+    ],
+)
+def test_a_cpu_limit_is_also_what_is_asked_for(resources: Json, limit: int | None, request_: int | None) -> None:
+    limits = plan(pod(container(resources=resources))).plan.containers[0].limits
+    assert (limits.cpu_millis, limits.cpu_request_millis, limits.memory_bytes) == (limit, request_, None)

@@ -379,6 +379,8 @@ def test_the_serving_port_is_the_declared_one_or_8080() -> None:
         (one(env=[{"name": "A=B", "value": "x"}]), "containers[0].env[0].name"),
         (one(livenessProbe={"tcpSocket": {}}, readinessProbe=probe(tcpSocket={"port": 0})), ""),
         (one(imagePullPolicy="Sometimes"), "containers[0].imagePullPolicy"),
+        (one(ports=[{"name": "http1"}]), ""),
+        (one(ports=[{"name": "http1", "containerPort": 0}]), ""),
         ({**one(image=""), "runtimeClassName": "process"}, ""),
     ],
 )

@@ -42,7 +42,7 @@ def test_the_whole_of_it() -> None:
         env={"A": "1"},
         working_dir="/w",
         mounts=(Mount(Path("/h/s"), "/etc/s"),),
-        limits=Limits(memory_bytes=1 << 20, cpu_millis=250),
+        limits=Limits(memory_bytes=1 << 20, cpu_millis=250, cpu_request_millis=125),
         identity=Identity(user=7, group=8, drop_capabilities=("ALL",), allow_privilege_escalation=False),
     )
     assert config(container) == {
@@ -75,6 +75,7 @@ def test_the_whole_of_it() -> None:
             "MemorySwap": 1 << 20,
             "CpuPeriod": 100_000,
             "CpuQuota": 25_000,
+            "CpuShares": 128,
         },
     }
 
