@@ -12,8 +12,11 @@ import sys
 from benchmarks.report import RESULTS, Row, print_rows, write
 
 BENCHMARKS: tuple[str, ...] = (
-    "api_creates",
     "warm_path",
+    "cold_starts",
+    "load_steps",
+    "many_sleepers",
+    "api_creates",
     "autoscaler_tick",
     "store_writes",
     "cold_start_python",

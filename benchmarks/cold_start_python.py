@@ -1,15 +1,13 @@
 """Cold starts of Python functions: forked from a template, against a fresh uvicorn with the same application.
 
-Direct: from asking the runtime for a sandbox to the first byte of the answer. Through the platform: from the client's
-connect to a gateway whose function sleeps. Every start comes after a pause, as in life: back to back, caches would
-flatter it.
+From asking the runtime for a sandbox to the first byte of the answer; `cold_starts` has the way through the platform.
+Every start comes after a pause, as in life: back to back, caches would flatter it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.report import Row, percentile
-from benchmarks.sleeping_platform import sleeping_platform
 from core.clock import SystemClock
 from core.stats import InstanceKey
 from core.tasks import start_service
@@ -31,8 +28,6 @@ from deploy.runtimes.spawning import SpawnerLink
 STARTS = 40
 FRESH_STARTS = 12
 PAUSE_S = 0.3
-SLEEPERS = 6
-ROUNDS = 4
 BAR_MS = 18.0
 TIMES_FASTER = 5.0
 
@@ -161,34 +156,10 @@ async def measure_all(root: Path) -> dict[str, Starts]:
     return results
 
 
-def through_the_platform(root: Path) -> Row:
-    what, bar = "cold start, python, asgi function, through the platform", f"p50 ≤ {BAR_MS:.0f} ms"
-    folder = root / "sleeper"
-    folder.mkdir()
-    (folder / "main.py").write_text(ASGI)
-    names = [f"sleeper-{number}" for number in range(SLEEPERS)]
-    took: list[float] = []
-    try:
-        with sleeping_platform(root) as platform:
-            for name in names:
-                platform.deploy(name, folder)
-            for _ in range(ROUNDS):
-                platform.wait_asleep()
-                for name in names:
-                    time.sleep(PAUSE_S)
-                    first, ledger = platform.first_byte_ms(name)
-                    took.append(first)
-                    print(f"  {first:.1f} ms  {ledger}", flush=True)
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        return Row(what, bar, "not measured", None, note=str(error))
-    p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
-    return Row(what, bar, f"p50 {p50:.1f} ms, p99 {p99:.1f} ms", p50 <= BAR_MS, numbers={"p50_ms": p50, "p99_ms": p99})
-
-
 def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         results = asyncio.run(measure_all(Path(folder)))
-        rows = [through_the_platform(Path(folder))]
+    rows = []
     for label in ("asgi", "starlette", "handle"):
         forked = results[f"forked, {label}"]
         fresh = results.get(f"fresh uvicorn, {label}")
