@@ -114,7 +114,7 @@ class Crowd:
                     number += 1
                 await asyncio.sleep(0.001)
         deadline = time.perf_counter() + ANSWER_S_MAX
-        while self._waiting and time.perf_counter() < deadline:
+        while self._waiting and time.perf_counter() < deadline:  # noqa: ASYNC110 - nobody hurries
             await asyncio.sleep(0.01)
         self.answers.errors.extend(["no answer"] * self._waiting)
         return self.answers
