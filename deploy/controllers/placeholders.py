@@ -32,18 +32,19 @@ class Placeholders:
         wanted = {DEFAULT_TAG, *tags}
         for tag in wanted:
             stored = await self._world.find(CORE_SERVICE, _key(route, tag, naming))
-            known[naming.hostname(route, tag)] = stored or _make(route, tag, naming)
+            known[naming.hostname(route, tag)] = stored or _remember(route, tag, naming)
         return visibilities(route, wanted, known, naming)
 
     async def make(self, route: Json, tags: Iterable[str], naming: Naming) -> str:
         """The name of one that is another's; "" where all are the Route's own."""
         for tag in tags:
-            stored, desired = await self._world.find(CORE_SERVICE, _key(route, tag, naming)), _make(route, tag, naming)
+            stored = await self._world.find(CORE_SERVICE, _key(route, tag, naming))
             if stored is None:
-                await self._create(route, desired)
-            elif not is_controlled_by(stored, route):
+                await self._create(route, _remember(route, tag, naming))
+                continue
+            if not is_controlled_by(stored, route):
                 return key_of(stored).name
-            elif not _is_marked(stored, desired):
+            if not _is_marked(stored, desired := make_placeholder(route, tag, naming)):
                 await self._world.write(CORE_SERVICE, stored, partial(_marked, desired=desired))
         return ""
 
@@ -64,7 +65,8 @@ class Placeholders:
         await self._world.recorder.event(route, "Normal", "Created", message)
 
 
-def _make(route: Json, tag: str, naming: Naming) -> Json:
+def _remember(route: Json, tag: str, naming: Naming) -> Json:
+    """One that is not there, with the label that it had before."""
     placeholder = make_placeholder(route, tag, naming)
     if tag in route_status.remembered_local_tags(route) and not _is_local(route):
         metadata = placeholder["metadata"]

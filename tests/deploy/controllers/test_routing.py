@@ -133,6 +133,15 @@ async def test_cluster_local(platform: Platform) -> None:
     ]
     assert (await platform.get(SERVICE, "hello"))["status"]["url"] == "http://hello.default.svc.cluster.local"
 
+    def unlabel(service: Json) -> Json:
+        del service["metadata"]["labels"]["networking.knative.dev/visibility"]
+        return service
+
+    await platform.memory.modify(SERVICE, "hello", NAMESPACE, unlabel)
+    await platform.settle()
+    assert await hosts(platform, "ExternalIP") == [[HOST]]
+    assert (await platform.get(SERVICE, "hello"))["status"]["url"] == f"http://{HOST}:8080"
+
 
 @story
 async def test_one_tag_made_cluster_local(platform: Platform) -> None:
