@@ -169,7 +169,8 @@ def _asked(obj: Json) -> bytes:
     """What a PodAutoscaler asks for: spec, generation and annotations; not its status, nor who wrote when."""
     metadata = obj["metadata"]
     kept = {name: metadata[name] for name in ("namespace", "name", "generation", "annotations") if name in metadata}
-    return orjson.dumps({"metadata": kept, "spec": obj.get("spec") or {}})
+    text = orjson.dumps({"metadata": kept, "spec": obj.get("spec") or {}})
+    return bytes(memoryview(text))  # copied: orjson hands out buffers of several KiB
 
 
 def _revision_key(obj: Json, name: str) -> RevisionKey:

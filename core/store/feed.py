@@ -16,7 +16,7 @@ from typing import Self
 
 from core.errors import Expired
 from core.store.base import EventType, WatchEvent
-from core.store.table import Version
+from core.store.table import Packing, Version
 
 # What a watcher that was away may have missed. Old versions live only here, so bytes are bounded as well as changes.
 RING_CHANGES_MAX = 1024
@@ -30,7 +30,7 @@ _version_of = attrgetter("resource_version")
 class Change:
     """One entry of a ring."""
 
-    __slots__ = ("event", "namespace", "old", "resource_version", "type", "version")
+    __slots__ = ("event", "namespace", "old", "resource_version", "size", "type", "version")
 
     def __init__(self, type: EventType, namespace: str, version: Version, resource_version: int, old: Version | None):
         self.type = type
@@ -38,6 +38,7 @@ class Change:
         self.version = version
         self.resource_version = resource_version
         self.old = old
+        self.size = len(version.data)
         self.event: WatchEvent | None = None  # while it is fresh
 
     def as_event(self) -> WatchEvent:
@@ -51,23 +52,24 @@ class Freshness:
     """The last few changes over all kinds: what is parsed stays parsed while it is among them."""
 
     def __init__(self) -> None:
-        self._changes: deque[Change] = deque()
+        self._changes: deque[tuple[Change, Packing]] = deque()
 
-    def add(self, change: Change) -> None:
-        self._changes.append(change)
+    def add(self, change: Change, packing: Packing) -> None:
+        self._changes.append((change, packing))
         if len(self._changes) > FRESH_MAX:
-            stale = self._changes.popleft()
+            stale, packing = self._changes.popleft()
             stale.event = None
-            stale.version.obj = None
+            stale.version.settle(packing)
 
 
 class Feed:
     """The changes of one kind since `floor`, which is the resource version of the newest change that is gone."""
 
-    def __init__(self, floor: int, freshness: Freshness) -> None:
+    def __init__(self, floor: int, freshness: Freshness, packing: Packing) -> None:
         self.floor = floor
         self.closed = False
         self._freshness = freshness
+        self._packing = packing
         self._changes: list[Change] = []
         self._first = 0  # the position of `_changes[0]`, counted from the feed's beginning
         self._bytes = 0
@@ -97,9 +99,9 @@ class Feed:
     def publish(self, change: Change) -> None:
         """Appends a change whose version is parsed, and wakes every watcher."""
         change.event = change.as_event()
-        self._freshness.add(change)
+        self._freshness.add(change, self._packing)
         self._changes.append(change)
-        self._bytes += len(change.version.data)
+        self._bytes += change.size
         self._wake()
         if not self._trimming and (len(self._changes) > RING_CHANGES_MAX or self._bytes > RING_BYTES_MAX):
             # After the watchers that were just woken have read: however much one turn writes, a watcher that waits
@@ -132,7 +134,7 @@ class Feed:
         count, last = 0, len(self._changes) - 1
         surplus = len(self._changes) - RING_CHANGES_MAX * 7 // 8
         while count < last and (count < surplus or self._bytes > RING_BYTES_MAX * 7 // 8):
-            self._bytes -= len(self._changes[count].version.data)
+            self._bytes -= self._changes[count].size
             count += 1
         self.floor = self._changes[count - 1].resource_version
         del self._changes[:count]

@@ -50,7 +50,7 @@ class MemoryStore:
         self._version = 0
         freshness = Freshness()
         self._shelves = {kind: Shelf() for kind in kinds}
-        self._feeds = {kind: Feed(0, freshness) for kind in kinds}
+        self._feeds = {kind: Feed(0, freshness, shelf.packing) for kind, shelf in self._shelves.items()}
         self._owners = OwnerIndex()
         self._writes = 0
 

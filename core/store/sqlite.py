@@ -118,7 +118,9 @@ class SqliteStore(MemoryStore):
                 strangers += 1
                 continue
             key = ObjectKey(row.namespace, row.name)
-            self._shelves[kind].put(key, Version(row.data, None, ephemeral=False))
+            shelf, version = self._shelves[kind], Version(row.data, None, ephemeral=False)
+            version.settle(shelf.packing)
+            shelf.put(key, version)
             if b'"ownerReferences"' in row.data:
                 self._owners.replace(kind, key, None, orjson.loads(row.data))
         if strangers:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.errors import Expired
 from core.store.base import EventType
 from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, Change, Feed, Freshness, Watcher
-from core.store.table import Version
+from core.store.table import Packing, Version
 
 
 def publish(feed: Feed, number: int, size: int = 10) -> Change:
@@ -44,7 +44,7 @@ def kept(feed: Feed) -> list[int]:
     st.integers(1, 20),
 )
 def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]], turn: int) -> None:
-    feed, number, sizes = Feed(0, Freshness()), 0, {}
+    feed, number, sizes = Feed(0, Freshness(), Packing()), 0, {}
     for step, size in steps:
         number += step
         sizes[number] = size
@@ -58,7 +58,7 @@ def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]
 
 
 def test_the_ring_is_bounded_in_changes() -> None:
-    feed = Feed(0, Freshness())
+    feed = Feed(0, Freshness(), Packing())
     publish_all(feed, dict.fromkeys(range(1, 5 * RING_CHANGES_MAX), 10))
     assert RING_CHANGES_MAX * 3 // 4 <= len(kept(feed)) <= RING_CHANGES_MAX
     assert kept(feed)[-1] == 5 * RING_CHANGES_MAX - 1
@@ -68,14 +68,14 @@ def test_the_ring_is_bounded_in_changes() -> None:
     ("since", "found"), [(0, [10, 20, 30]), (9, [10, 20, 30]), (10, [20, 30]), (29, [30]), (30, [])]
 )
 def test_positions(since: int, found: list[int]) -> None:
-    feed = Feed(0, Freshness())
+    feed = Feed(0, Freshness(), Packing())
     publish_all(feed, dict.fromkeys((10, 20, 30), 10))
     position = feed.position_after(since, 30)
     assert [feed.at(p).resource_version for p in range(position, feed.end)] == found
 
 
 def test_before_the_floor_there_is_nothing() -> None:
-    feed = Feed(100, Freshness())
+    feed = Feed(100, Freshness(), Packing())
     with pytest.raises(Expired):
         feed.position_after(99, 100)
     assert feed.position_after(100, 100) == feed.end
@@ -83,7 +83,7 @@ def test_before_the_floor_there_is_nothing() -> None:
 
 def test_only_the_last_few_stay_parsed() -> None:
     freshness = Freshness()
-    feeds = [Feed(0, freshness), Feed(0, freshness)]
+    feeds = [Feed(0, freshness, Packing()), Feed(0, freshness, Packing())]
     changes = [publish(feeds[n % 2], n + 1) for n in range(3 * FRESH_MAX)]
     parsed = [change.version.obj is not None for change in changes]
     assert parsed == [False] * (2 * FRESH_MAX) + [True] * FRESH_MAX
@@ -92,7 +92,7 @@ def test_only_the_last_few_stay_parsed() -> None:
 
 def test_a_watcher_that_waits_misses_nothing_however_much_one_turn_writes() -> None:
     async def body() -> None:
-        feed, seen = Feed(0, Freshness()), []
+        feed, seen = Feed(0, Freshness(), Packing()), []
         newest = 0
 
         async def follow() -> None:
@@ -114,7 +114,7 @@ def test_a_watcher_that_waits_misses_nothing_however_much_one_turn_writes() -> N
 
 def test_given_up_waits_leave_nothing_behind() -> None:
     async def body() -> None:
-        feed = Feed(0, Freshness())
+        feed = Feed(0, Freshness(), Packing())
         for _ in range(10):
             waiting = asyncio.ensure_future(feed.wait())
             await asyncio.sleep(0)

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from core.resources.meta import Json, ObjectKey
-from core.store.table import LabelFilter, OwnerIndex, Shelf, Version
+from core.store.table import LabelFilter, OwnerIndex, Packing, Shelf, Version
 from tests.support.kinds import BOOK, make
 
 
@@ -20,6 +20,28 @@ def test_a_shelf_forgets_empty_namespaces() -> None:
     assert shelf.get(key) is None
     assert list(shelf.ordered(None)) == []
     assert shelf._namespaces == {}
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 10_000, 32_768, 40_000])
+def test_what_has_settled_reads_as_before(size: int) -> None:
+    packing = Packing()
+    objects = [make(name, annotations={"text": name * size}) for name in ("a", "b", "c")]
+    versions = [Version(orjson.dumps(obj), obj, False) for obj in objects]
+    for each in versions:
+        each.settle(packing)
+        each.settle(packing)
+    assert [each.obj for each in versions] == [None] * 3
+    assert [each.load() for each in versions] == objects
+    assert [each.copy() for each in versions] == objects
+
+
+def test_objects_alike_are_packed_small() -> None:
+    packing = Packing()
+    labels = {f"example.dev/{word}": word for word in ("one", "two", "three", "four", "five", "six", "seven")}
+    first, second = (Version(orjson.dumps(make(name, labels=labels)), None, False) for name in ("x", "y"))
+    first.settle(packing)
+    second.settle(packing)
+    assert len(second._kept) < len(second.data) / 5
 
 
 @pytest.mark.parametrize(
