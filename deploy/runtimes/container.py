@@ -80,19 +80,19 @@ class ContainerRuntime:
         if not spares or _is_personal(plan):
             await self._spares.let_go(plan.template)
         if spares:
-            self._watch.require()
+            await self._watch.require()
             for container in plan.containers:
                 await self._images.ensure(container, plan.registry_auth)
             if not _is_personal(plan):
                 await self._spares.want(plan, spares)
 
     async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
-        self._watch.require()
+        await self._watch.require()
         image = await self._images.ensure(container, registry_auth)
         return digest_of(parse_reference(container.image), image.digests, image.id)
 
     async def sandbox(self, plan: PodPlan) -> Sandbox:
-        self._watch.require()
+        await self._watch.require()
         plan.scratch_dir.mkdir(parents=True, exist_ok=True)
         plan.log_dir.mkdir(parents=True, exist_ok=True)
         room = self._spares.take(plan.template) or await self._rooms.open(plan)
@@ -102,7 +102,7 @@ class ContainerRuntime:
     # What sandboxes ask for (container_sandbox.Maker).
 
     async def make(self, plan: PodPlan, container: ContainerPlan, room: Room) -> Made:
-        self._watch.require()
+        await self._watch.require()
         image = await self._images.ensure(container, plan.registry_auth)
         check_identity(container.identity, image.user)
         if not (image.has_command or container.command or container.args):

@@ -7,6 +7,7 @@ could not be removed is removed then.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 LOOKING: Final = "the container engine is being looked for; try again"
 _FIRST_LOOK_S: Final = 0.25
+_PATIENCE_S: Final = 10.0  # whoever wants a container in the platform's first second would rather wait than fail
 _CHECK_S: Final = 1.0
 _CLEAN_UP_S: Final = 20.0
 
@@ -41,9 +43,13 @@ class EngineWatch:
         self.why: str | None = LOOKING
         self.limits = (True, True)  # memory, CPU; until the engine has said otherwise
         self._asked_limits = False
+        self._looked = asyncio.Event()
 
-    def require(self) -> EngineFacts:
-        """StartError where there is no engine now."""
+    async def require(self) -> EngineFacts:
+        """StartError where there is no engine now. Waits for the end of the first look for one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._looked.wait()
         if self.why is not None or self._engine.facts is None:
             raise StartError("CreateContainerError", self.why or "there is no container engine")
         return self._engine.facts
@@ -97,6 +103,9 @@ class EngineWatch:
         except (EngineDown, EngineRefused) as error:
             self.why = str(error)
             return
-        self.why = None
+        else:
+            self.why = None
+        finally:
+            self._looked.set()
         await self._renew()  # its first step comes at once: nobody takes hold of a stream of before
         log.info("container engine found", engine=facts.name, version=facts.version, url=facts.url)
