@@ -58,7 +58,11 @@ async def renew() -> None:
 
 
 @pytest.mark.parametrize("problem", [None, EngineDown("no engine answers")])
-async def test_the_first_look_is_waited_for(problem: Exception | None) -> None:
+def test_the_first_look_is_waited_for(problem: Exception | None) -> None:
+    asyncio.run(look(problem))
+
+
+async def look(problem: Exception | None) -> None:
     engine: Any = SlowEngine(problem)
     nothing: Any = Nothing()
     watch = EngineWatch(engine, nothing, nothing, SystemClock(), renew)
