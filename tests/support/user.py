@@ -9,7 +9,7 @@ import ssl
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,21 @@ class User:
     def pods(self, service: str = "") -> list[Json]:
         selector = f"?labelSelector=serving.knative.dev/service%3D{service}" if service else ""
         return self.items(f"api/v1/namespaces/default/pods{selector}")
+
+    def watch(self, collection: str, timeout_s: float = DEADLINE_S) -> Iterator[Json]:
+        """Events from now on; TimeoutError where none comes for so long."""
+        version = self.get(collection)["metadata"]["resourceVersion"]
+        connection = http.client.HTTPSConnection(
+            self._api.hostname or "", self._api.port, context=self._tls, timeout=timeout_s
+        )
+        try:
+            path = f"/{collection}?watch=1&resourceVersion={version}"
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
+            response = connection.getresponse()
+            while line := response.readline():
+                yield json.loads(line)
+        finally:
+            connection.close()
 
     # --- waiting
 

@@ -1,5 +1,5 @@
 /* A static HTTP server for tests and benchmarks: answers every request with 200 and its own pid, one thread, poll().
-   SERVER_DELAY_MS waits before it binds; SERVER_MODE=hang accepts and never answers; deaf never binds;
+   SERVER_DELAY_MS waits before it binds, DEAF as long as the file of that name exists; SERVER_MODE=hang accepts and never answers; deaf never binds;
    stubborn ignores SIGTERM; fork leaves a grandchild in a session of its own, its pid in $TMPDIR/grandchild. */
 #include <arpa/inet.h>
 #include <poll.h>
@@ -32,6 +32,7 @@ int main(void) {
     signal(SIGTERM, strcmp(mode, "stubborn") ? leave : SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     if (delay) usleep(1000 * atoi(delay));
+    if (getenv("DEAF")) while (access(getenv("DEAF"), F_OK) == 0) usleep(1000);
     if (!strcmp(mode, "fork")) leave_grandchild();
     if (!strcmp(mode, "deaf")) for (;;) pause();
 
