@@ -44,20 +44,8 @@ class DataDir:
         return self.root / "tls"
 
     @property
-    def pods(self) -> Path:
-        return self.root / "pods"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
     def functions(self) -> Path:
         return self.root / "functions"
-
-    @property
-    def environments(self) -> Path:
-        return self.root / "environments"
 
     @property
     def platform_log(self) -> Path:

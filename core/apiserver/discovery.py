@@ -111,9 +111,6 @@ class Discovery:
         api_version = f"apidiscovery.k8s.io/{version}"
         return {"kind": "APIGroupDiscoveryList", "apiVersion": api_version, "metadata": {}, "items": items}
 
-    def group_versions(self) -> list[tuple[str, str]]:
-        return [(group, version) for group, versions in self._groups.items() for version in versions]
-
 
 def _entry(kind: Kind[Any]) -> Entry:
     return Entry(

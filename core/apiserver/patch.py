@@ -21,7 +21,7 @@ OPERATIONS_MAX = 10_000
 COPIED_NODES_MAX = 1_000_000
 """What `copy` operations may add in all: they can double a document each time."""
 
-_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*")
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")  # no list is longer, and int() refuses what has thousands of digits
 _Operation: TypeAlias = Callable[[Any, Json], Any]
 
 

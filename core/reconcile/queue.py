@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from core.resources.meta import ObjectKey
 
+_STALE_MIN = 64  # stale entries that are not worth a sweep
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -28,7 +30,8 @@ class Backoff:
 class WorkQueue:
     """Keys and when they are due. All times are seconds of one monotonic clock.
 
-    It cannot outgrow the number of distinct keys: everything in it is deduplicated.
+    It cannot outgrow the number of distinct keys by more than a few times: keys are deduplicated, and what is stale in
+    the heap is swept out before it is the larger part.
     """
 
     def __init__(self, backoff: Backoff | None = None) -> None:
@@ -53,7 +56,7 @@ class WorkQueue:
         self._tickets += 1
         self._due[key] = (due, self._tickets)
         if key not in self._working:
-            heapq.heappush(self._heap, (due, self._tickets, key))
+            self._push((due, self._tickets, key))
 
     def take(self, now: float) -> ObjectKey | None:
         """The key that has been due for longest; it counts as being worked on until `finish` or `retry`."""
@@ -95,4 +98,12 @@ class WorkQueue:
     def _release(self, key: ObjectKey) -> None:
         self._working.discard(key)
         if waiting := self._due.get(key):
-            heapq.heappush(self._heap, (*waiting, key))
+            self._push((*waiting, key))
+
+    def _push(self, entry: tuple[float, int, ObjectKey]) -> None:
+        heapq.heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._due) + _STALE_MIN:
+            # A key that comes again in an hour and is asked for every millisecond leaves an entry each time.
+            waiting = self._due.items()
+            self._heap = [(*at, key) for key, at in waiting if key not in self._working]
+            heapq.heapify(self._heap)

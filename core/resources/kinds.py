@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from core.resources.autoscaling import POD_AUTOSCALER
@@ -34,10 +33,3 @@ KINDS: tuple[Kind[Any], ...] = (
     POD_AUTOSCALER,
     INGRESS,
 )
-
-_BY_RESOURCE: Mapping[tuple[str, str, str], Kind[Any]] = {(k.group, k.version, k.plural): k for k in KINDS}
-
-
-def by_resource(group: str, version: str, plural: str) -> Kind[Any] | None:
-    """The kind behind `/apis/<group>/<version>/…/<plural>`, if it is served."""
-    return _BY_RESOURCE.get((group, version, plural))

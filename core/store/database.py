@@ -81,7 +81,7 @@ class Database:
         except sqlite3.DatabaseError as error:
             self._drop()
             if _is_about_space(error):
-                raise _full(self._path, error) from error
+                raise _refused(self._path, error) from error
             message = f"{self._path} cannot be read ({error}): move it away to start empty, or put a copy in its place"
             raise PermanentError(message, reason="StoreUnreadable") from error
         except BaseException:
@@ -104,7 +104,7 @@ class Database:
             connection.execute("commit")
         except sqlite3.DatabaseError as error:
             _roll_back(connection)
-            raise _full(self._path, error) from error
+            raise _refused(self._path, error) from error
 
     def close(self, resource_version: int) -> None:
         """Notes the last resource version given, so that the next start goes on from there, and closes the file."""
@@ -224,6 +224,7 @@ def _is_about_space(error: sqlite3.DatabaseError) -> bool:
     return name.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
 
 
-def _full(path: Path, error: sqlite3.DatabaseError) -> StoreFull:
-    message = f"nothing was written: the store {path} refused it ({error}); free space there, then try again"
+def _refused(path: Path, error: sqlite3.DatabaseError) -> StoreFull:
+    remedy = "free space there" if _is_about_space(error) else "see that no other program holds the file"
+    message = f"nothing was written: the store {path} refused it ({error}); {remedy}, then try again"
     return StoreFull(message, retry_after_s=5)

@@ -136,6 +136,8 @@ class Feed:
         while count < last and (count < surplus or self._bytes > RING_BYTES_MAX * 7 // 8):
             self._bytes -= self._changes[count].size
             count += 1
+        if count == 0:
+            return  # one change that alone is larger than the bound
         self.floor = self._changes[count - 1].resource_version
         del self._changes[:count]
         self._first += count

@@ -146,6 +146,8 @@ class SqliteStore(MemoryStore):
         return await asyncio.shield(self._stage(kind, key, current, plan, gets_row).done)
 
     def _stage(self, kind: Kind[Any], key: ObjectKey, current: Json | None, plan: Plan, gets_row: bool) -> _Staged:
+        if not self._opened:
+            raise StoreFull(f"{self._path} is closed: the platform is stopping, nothing was written", retry_after_s=5)
         if len(self._pending) >= _STAGED_MAX:
             raise TooManyRequests("too many writes wait for the disk", retry_after_s=1)
         number = self._next_version()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from core.clients.kubernetes import Connection, KubernetesClient, read_kubeconfig
 from core.errors import NotFound
 from core.resources.core_services import CORE_SERVICE
-from pilotlight.datadir import DataDir, default_data_dir
+from pilotlight.datadir import DataDir
 
 T = TypeVar("T")
 
@@ -49,10 +49,6 @@ class Session:
                 return await work(client)
 
         return asyncio.run(main())
-
-
-def default_session() -> Session:
-    return Session(DataDir(default_data_dir()))
 
 
 async def gateway_url(client: KubernetesClient, session: Session) -> str:

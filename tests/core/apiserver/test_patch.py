@@ -82,6 +82,7 @@ def test_json_patch(doc: Any, operations: list[Any], expected: Any) -> None:
         ({"a": [1]}, {"op": "add", "path": "/a/2", "value": 1}, Invalid),
         ({"a": [1]}, {"op": "remove", "path": "/a/01"}, Invalid),
         ({"a": [1]}, {"op": "remove", "path": "/a/-"}, Invalid),
+        ({"a": [1]}, {"op": "remove", "path": "/a/" + "9" * 5000}, Invalid),
         ({"a": [1]}, {"op": "add", "path": "/a/x", "value": 1}, Invalid),
         ({"a": {}}, {"op": "move", "from": "/a", "path": "/a/b"}, BadRequest),
         ({}, {"op": "add", "path": "/a"}, BadRequest),

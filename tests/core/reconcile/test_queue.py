@@ -60,6 +60,17 @@ def test_a_key_asked_for_while_worked_on_comes_again_afterwards() -> None:
     assert queue.take(2.0) == A
 
 
+def test_stale_entries_do_not_pile_up() -> None:
+    queue = WorkQueue()
+    for turn in range(10_000):
+        now = turn / 1000
+        queue.add(A, now, after_s=3600.0)
+        queue.add(A, now)
+        assert queue.take(now) == A
+        queue.finish(A)
+    assert len(queue._heap) < 200
+
+
 def test_a_failing_key_waits_longer_each_time_and_success_forgets() -> None:
     queue = WorkQueue()
     queue.add(A, 0.0)

@@ -9,9 +9,8 @@ import pytest
 from kubernetes import client
 from pydantic import BaseModel
 
-from core.resources import kinds
 from core.resources.containers import Container, Quantity
-from core.resources.kinds import KINDS, by_resource
+from core.resources.kinds import KINDS
 from core.resources.meta import Kind, Resource
 
 NEWEST_COMPARED = 37
@@ -71,8 +70,7 @@ def test_no_field_is_of_our_own_invention(kind: Kind[Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_every_kind_is_found_by_its_resource_and_parses_its_least_object(kind: Kind[Resource]) -> None:
-    assert by_resource(kind.group, kind.version, kind.plural) is kind
+def test_every_kind_parses_its_least_object(kind: Kind[Resource]) -> None:
     least: dict[str, Any] = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "a"}}
     parsed = kind.parse(least)
     assert parsed.name == "a"
@@ -83,7 +81,6 @@ def test_no_two_kinds_share_a_resource_or_a_short_name_within_a_group() -> None:
     assert len({(k.group, k.version, k.plural) for k in KINDS}) == len(KINDS)
     short = [name for kind in KINDS for name in kind.short_names]
     assert len(short) == len(set(short))
-    assert kinds.by_resource("apps", "v1", "daemonsets") is None
 
 
 def test_every_field_explains_itself() -> None:

@@ -327,6 +327,17 @@ def test_the_queue_to_the_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     run(body)
 
 
+def test_a_store_that_is_closed_refuses_instead_of_letting_a_writer_wait_for_ever(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(tmp_path) as store:
+            await store.create(BOOK, make("emma"))
+        with pytest.raises(StoreFull, match="is closed"):
+            await store.create(BOOK, make("persuasion"))
+
+    run(body)
+    assert rows(tmp_path) == ["books/emma"]
+
+
 def test_a_full_disk_refuses_and_changes_nothing_until_there_is_space(tmp_path: Path) -> None:
     async def body() -> None:
         async with opened(tmp_path, bytes_max=MB) as store:
