@@ -1,7 +1,8 @@
 """A request body as a document: JSON, YAML or protobuf in, plain JSON out, everything else refused by name.
 
-The verbs call it. Sizes are bounded before it (`app`); depth by the parsers. YAML aliases are refused, because a few
-hundred bytes of them can stand for gigabytes (CVE-2019-11253); kubectl resolves them before it sends.
+The verbs call it. Sizes are bounded before it (`app`), depth here: whatever walks a document may recurse. YAML aliases
+are refused, because a few hundred bytes of them can stand for gigabytes (CVE-2019-11253); kubectl resolves them before
+it sends.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from core.resources.meta import Json
 
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 JSON_TYPES = frozenset({"", "application/json"})
+DEPTH_MAX = 200  # what is written back as JSON may not be deeper than 254; real documents are at about 15
 YAML_BYTES_MAX = 256 * 1024  # parsing takes about a second for a megabyte
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 
@@ -60,17 +62,21 @@ def as_object(document: Any) -> Json:
 def read_json(body: bytes) -> Any:
     """BadRequest, with the place, where the text is no JSON."""
     try:
-        return orjson.loads(body)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"couldn't parse the body as JSON: {error}") from error
+    # What has few brackets cannot be deep: true for nearly everything, and told without a walk.
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        _check_depth(document)
+    return document
 
 
 def read_yaml(body: bytes) -> Any:
     """One YAML document (or JSON, which is YAML too). BadRequest."""
     if body.lstrip()[:1] in (b"{", b"["):
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
+            return read_json(body)
+        except BadRequest:
             pass  # YAML's flow style looks the same
     if len(body) > YAML_BYTES_MAX:
         raise TooLarge(f"YAML bodies are limited to {YAML_BYTES_MAX} bytes; as JSON the document may be larger")
@@ -78,8 +84,23 @@ def read_yaml(body: bytes) -> Any:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(body, _Loader)):
             raise BadRequest("error converting YAML to JSON: anchors and aliases are not accepted here")
         document = yaml.load(body, _Loader)
-        return orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
+        return read_json(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         place = getattr(error, "problem_mark", None)
         where = f" at line {place.line + 1}" if place else ""
         raise BadRequest(f"error converting YAML to JSON{where}: {getattr(error, 'problem', None) or error}") from error
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(DEPTH_MAX):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        if not inner:
+            return
+        level = inner
+    raise BadRequest(f"the body of the request is nested too deeply: {DEPTH_MAX} levels are the limit")

@@ -11,7 +11,7 @@ from core.apiserver.backend import Answer, Backend, Call
 from core.apiserver.bodies import read_object
 from core.apiserver.identity import address
 from core.apiserver.reading import show
-from core.errors import Forbidden, NotFound
+from core.errors import BadRequest, Forbidden, NotFound
 from core.resources.core_v1 import NAMESPACE
 from core.resources.meta import Json, Kind
 
@@ -47,7 +47,10 @@ async def finalize(backend: Backend, call: Call, kind: Kind[Any]) -> Answer:
     """`PUT /api/v1/namespaces/X/finalize`: replaces `spec.finalizers`, the last of which lets the namespace go."""
     body = read_object(call.headers.get("content-type", ""), call.body)
     address(kind, call.target, body)
-    finalizers = (body.get("spec") or {}).get("finalizers") or []
+    spec = body.get("spec") or {}
+    finalizers = (spec.get("finalizers") or []) if isinstance(spec, dict) else None
+    if not isinstance(finalizers, list) or not all(isinstance(name, str) for name in finalizers):
+        raise BadRequest("spec.finalizers is not a list of names")
 
     def change(current: Json) -> Json:
         return {**current, "spec": {**(current.get("spec") or {}), "finalizers": finalizers}}

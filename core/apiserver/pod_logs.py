@@ -65,7 +65,7 @@ def log_query(call: Call, pod: Json, now: float) -> LogQuery:
     if since_time:
         try:
             since = datetime.fromisoformat(since_time).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             raise BadRequest(f'sinceTime is not an RFC 3339 time: "{since_time}"') from None
     return LogQuery(
         container=choose_container(pod, call.query.get("container", "")),

@@ -81,7 +81,7 @@ async def _change(backend: Backend, call: Call, kind: Kind[Any], make: Any) -> A
         if (wanted.get("kind", KIND), wanted.get("apiVersion", API_VERSION)) != (KIND, API_VERSION):
             raise BadRequest(f"the body is not a {KIND} of {API_VERSION}")
         new = with_replicas(current, declared, _replicas(kind, target.name, wanted))
-        given = wanted.get("metadata") or {}
+        given = _part(wanted, "metadata")
         asked = {name: given[name] for name in ("resourceVersion", "uid") if given.get(name)}
         new["metadata"] = {**current["metadata"], **asked}
         admitted = admit_update(kind, current, new, call.context(backend, current), validation)
@@ -95,10 +95,17 @@ async def _change(backend: Backend, call: Call, kind: Kind[Any], make: Any) -> A
 
 
 def _replicas(kind: Kind[Any], name: str, scale: Json) -> int:
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or not 0 <= replicas <= REPLICAS_MAX:
+    replicas = _part(scale, "spec").get("replicas", 0)
+    if type(replicas) is not int or not 0 <= replicas <= REPLICAS_MAX:
         raise invalid(kind, name, [FieldError("spec.replicas", f"Invalid value: {replicas}: must be 0 or more")])
     return replicas
+
+
+def _part(scale: Json, name: str) -> Json:
+    found = scale.get(name) or {}
+    if not isinstance(found, dict):
+        raise BadRequest(f"{name} of the {KIND} is not an object")
+    return found
 
 
 def _declared(kind: Kind[Any]) -> Scale:

@@ -19,7 +19,7 @@ from core.apiserver.reviews import BY_RESOURCE, answer_review
 from core.apiserver.scale import get_scale, patch_scale, replace_scale
 from core.apiserver.watch import watch
 from core.apiserver.writing import create, patch, replace
-from core.errors import ApiError, MethodNotAllowed, NotFound
+from core.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from core.resources.meta import Kind
 
 Verb: TypeAlias = Callable[[Backend, Call, Kind[Any]], Awaitable[Answer | Stream]]
@@ -52,6 +52,9 @@ async def answer(backend: Backend, call: Call) -> Answer | Stream:
         if call.method == "GET" and call.flag("watch") and verb in (get, list_objects):
             return watch(backend, call, kind)
         return await verb(backend, call, kind)
+    except RecursionError:
+        # A body's depth is bounded, but a patch may nest what it finds into what it brings, again and again.
+        raise BadRequest("the document is nested too deeply") from None
     except ApiError as error:
         if error.about == ("", "", ""):
             error.about = (target.group, target.plural, target.name)

@@ -1,6 +1,6 @@
 import pytest
 
-from core.apiserver.bodies import YAML_BYTES_MAX, media_type, read_object, read_yaml
+from core.apiserver.bodies import YAML_BYTES_MAX, media_type, read_json, read_object, read_yaml
 from core.errors import BadRequest, TooLarge
 
 
@@ -31,6 +31,20 @@ def test_yaml_that_is_not_json(text: bytes) -> None:
 def test_yaml_is_bounded() -> None:
     with pytest.raises(TooLarge):
         read_yaml(b"a: " + b"x" * YAML_BYTES_MAX)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a":' * 201 + b"1" + b"}" * 201, b"[" * 201 + b"]" * 201], ids=["objects", "lists"]
+)
+def test_depth_is_bounded(text: bytes) -> None:
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        read_json(text)
+    with pytest.raises(BadRequest):
+        read_yaml(text)
+
+
+def test_width_is_not() -> None:
+    assert len(read_json(b"[" + b",".join([b"{}"] * 5000) + b"]")) == 5000
 
 
 def test_the_type_is_read_without_its_parameters() -> None:

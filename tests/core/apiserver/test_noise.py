@@ -131,3 +131,29 @@ async def test_noise(api: Api, seed: int) -> None:
     for kind in api.backend.kinds:
         for obj in (await api.store.list(kind)).items:
             kind.parse(obj)
+
+
+DEPTHS = (150, 300, 900, 1020)
+PATCHES = ("merge", "strategic", "apply")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("depth", DEPTHS)
+async def test_no_depth_is_an_accident(api: Api, depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    path = "/api/v1/namespaces/default/configmaps"
+    await api.post(path, config_map("x"))
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"y"},"data":' + deep + b"}"
+    assert (await api.post(path, body)).code == 400
+    for form in PATCHES:
+        answer = await api.patch(f"{path}/x?fieldManager=me&force=true", body.replace(b'"y"', b'"x"'), form)
+        assert answer.code in (400, 422), form
+    grow = b'[{"op":"add","path":"/metadata/annotations","value":' + deep + b"}]"
+    assert (await api.patch(f"{path}/x", grow, "json")).code == 400
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("spec", [5, {"finalizers": 5}, {"finalizers": [5]}, {"finalizers": {"a": "b"}}])
+async def test_finalizers_are_a_list_of_names(api: Api, spec: Any) -> None:
+    await api.post("/api/v1/namespaces", {"metadata": {"name": "odd"}})
+    assert (await api.put("/api/v1/namespaces/odd/finalize", {"metadata": {"name": "odd"}, "spec": spec})).code == 400

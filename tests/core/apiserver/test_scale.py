@@ -53,6 +53,9 @@ async def test_the_scale_can_be_patched(api: Api, form: str, body: Any) -> None:
         ("d/scale", {"spec": {"replicas": -1}}, 422),
         ("d/scale", {"spec": {"replicas": "three"}}, 422),
         ("d/scale", {"kind": "Pod"}, 400),
+        ("d/scale", {"spec": 5}, 400),
+        ("d/scale", {"spec": {"replicas": True}}, 422),
+        ("d/scale", {"spec": {"replicas": 1}, "metadata": "x"}, 400),
         ("none/scale", {"spec": {"replicas": 1}}, 404),
     ],
 )

@@ -55,7 +55,7 @@ def test_another_program_may_read_but_a_writer_that_stays_is_reported(
     database.commit([ROW], None)
     other.execute("commit")
     other.execute("begin immediate")
-    with pytest.raises(StoreFull, match="locked.*no other program holds the file"):
+    with pytest.raises(StoreFull, match=r"locked.*no other program holds the file"):
         database.commit([ROW], None)
     other.execute("commit")
     database.commit([ROW], None)
