@@ -63,7 +63,8 @@ class ContainerRuntime:
                 await self._watch.clean_up()
 
     def available(self) -> str | None:
-        return self._watch.why
+        """A start asked for during the first look for an engine waits for its end."""
+        return self._watch.why if self._watch.looked.is_set() else None
 
     @property
     def gateway(self) -> str | None:

@@ -43,13 +43,13 @@ class EngineWatch:
         self.why: str | None = LOOKING
         self.limits = (True, True)  # memory, CPU; until the engine has said otherwise
         self._asked_limits = False
-        self._looked = asyncio.Event()
+        self.looked = asyncio.Event()
 
     async def require(self) -> EngineFacts:
         """StartError where there is no engine now. Waits for the end of the first look for one."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
-                await self._looked.wait()
+                await self.looked.wait()
         if self.why is not None or self._engine.facts is None:
             raise StartError("CreateContainerError", self.why or "there is no container engine")
         return self._engine.facts
@@ -106,6 +106,6 @@ class EngineWatch:
         else:
             self.why = None
         finally:
-            self._looked.set()
+            self.looked.set()
         await self._renew()  # its first step comes at once: nobody takes hold of a stream of before
         log.info("container engine found", engine=facts.name, version=facts.version, url=facts.url)

@@ -6,7 +6,7 @@ resource limits below the caller's where those may not be raised. Both are writt
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from core.clients.engine import Engine, EngineDown
+from deploy.runtimes.base import ContainerPlan, StartError
 from deploy.runtimes.container import ContainerRuntime
-from deploy.runtimes.container_watch import LOOKING
 from tests.support.servers import compiled_probe, compiled_server, sources_digest
 
 IMAGE = f"localhost/pilotlight-test:{sources_digest()}"
@@ -92,10 +92,8 @@ async def build_image(engine: Engine, tag: str, *lines: str) -> None:
 
 async def looked(runtime: ContainerRuntime) -> str | None:
     """`available()`, once the runtime has looked for an engine."""
-    for _ in range(1500):
-        if runtime.available() != LOOKING:
-            break
-        await asyncio.sleep(0.01)
+    with contextlib.suppress(StartError):
+        await runtime.resolve(ContainerPlan("", "nothing", pull_policy="Never"))
     return runtime.available()
 
 
