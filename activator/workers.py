@@ -97,6 +97,8 @@ class WorkerLink:
 
     async def drained(self, instance: InstanceKey) -> None:
         """Returns once nothing of it is under way there."""
+        if self.lost.is_set():
+            return
         event = asyncio.Event()
         self.drains.setdefault(instance, []).append(event)
         self.send(m.Drain(instance))

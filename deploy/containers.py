@@ -108,7 +108,7 @@ class ContainerLoop:
         self._probing.clear()
 
     def resume(self) -> None:
-        if self._container is not None:
+        if self._container is not None and self._group is not None:  # it may be ending just now
             self._begin_probes(self._container)
 
     # --- starting

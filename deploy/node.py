@@ -87,14 +87,22 @@ class Node:
         group.create_task(self._run(loop), name=f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}")
 
     async def _run(self, loop: PodLoop) -> None:
-        """A Pod's loop that fails by a defect of ours costs that Pod, never the others."""
+        """A loop that fails (a full disk, a defect of ours) begins again after a while; other Pods do not notice."""
+        instance = loop.instance
+        try:
+            while not await self._succeeds(loop):
+                await self._clock.sleep(RETRY_S)
+                loop = self._loops[instance.uid] = loop.again()
+        finally:
+            self._loops.pop(instance.uid, None)
+
+    async def _succeeds(self, loop: PodLoop) -> bool:
         try:
             await loop.run()
         except Exception as error:
             log.exception("the loop of a pod failed", pod=loop.instance.name, error=str(error))
-            await self._clock.sleep(RETRY_S)
-        finally:
-            self._loops.pop(loop.instance.uid, None)
+            return False
+        return True
 
     def _sweep(self, present: Mapping[str, Json]) -> None:
         """Folders of Pods that are no more: an earlier platform was killed."""

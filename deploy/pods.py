@@ -7,7 +7,6 @@ is to go: drain, stop, clean up, remove the object. `deploy/node` makes one per 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from core.clock import Clock
-from core.errors import ApiError
+from core.errors import ApiError, Conflict, NotFound
 from core.reconcile.events import Recorder
 from core.resources.meta import Json
 from core.resources.pilotlight import PAUSED
@@ -33,7 +32,7 @@ from deploy.reports import Reporter
 from deploy.runtimes.base import Sandbox, StartError
 from deploy.volume_files import VolumeFiles
 
-REPLAN_S = 5.0  # how soon a missing Secret, or an engine that is away, is looked for again
+REPLAN_S = 5.0  # how soon a missing Secret, an engine that is away, or a store that refuses is tried again
 SETTLE_S = 0.05  # between Ready=False and looking whether a request is left
 IDLE_POLL_S = 0.02
 DEFAULT_GRACE_S = 30.0
@@ -69,7 +68,8 @@ class PodLoop:
         self._planned: Planned | None = None
         self._sandbox: Sandbox | None = None
         self._loops: list[ContainerLoop] = []
-        self._paused = False
+        self._paused = False  # frozen, or to be once its last request has ended
+        self._is_gone = False
         self.changed(pod)
 
     def changed(self, pod: Json) -> None:
@@ -84,10 +84,26 @@ class PodLoop:
 
     def removed(self) -> None:
         """The object is gone already: so must be what it ran."""
+        self._is_gone = True
         self._leave.set()
         self._force.set()
 
+    def again(self) -> PodLoop:
+        """Another loop for the same Pod as it is now, after this one failed."""
+        fresh = PodLoop(self._pod, self._tools)
+        if self._is_gone:
+            fresh.removed()
+        return fresh
+
     async def run(self) -> None:
+        """One that fails leaves nothing running."""
+        try:
+            await self._run()
+        except Exception:
+            await self._leave_nothing()
+            raise
+
+    async def _run(self) -> None:
         pod = self._pod
         if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
             await self._leave.wait()  # it ended in an earlier life of the platform
@@ -231,16 +247,19 @@ class PodLoop:
         while True:
             await self._pausing.wait()
             self._pausing.clear()
-            if self._sandbox is None:
-                continue
-            if _wants_pause(self._pod) and not self._paused:
-                await self._pause(self._sandbox)
-            elif self._paused and not _wants_pause(self._pod):
-                await self._sandbox.resume()
-                for loop in self._loops:
-                    loop.resume()
-                self._paused = False
-                self._reporter.touch(True)
+            while self._sandbox is not None and _wants_pause(self._pod) != self._paused:
+                try:
+                    await (self._resume if self._paused else self._pause)(self._sandbox)
+                except StartError as error:
+                    self._reporter.event("Warning", "FailedPause", f"Error: {error.message}")
+                    await self._tools.clock.sleep(REPLAN_S)
+
+    async def _resume(self, sandbox: Sandbox) -> None:
+        await sandbox.resume()
+        for loop in self._loops:
+            loop.resume()
+        self._paused = False
+        self._reporter.touch(True)
 
     async def _pause(self, sandbox: Sandbox) -> None:
         """Not ready first; frozen once no request is left in it."""
@@ -251,13 +270,17 @@ class PodLoop:
             if not _wants_pause(self._pod):
                 break
             await self._tools.clock.sleep(IDLE_POLL_S)
-        if _wants_pause(self._pod):
-            for loop in self._loops:
-                loop.pause()
-            await sandbox.pause()
-        else:
+        if not _wants_pause(self._pod):
             self._paused = False
             self._reporter.touch(True)
+            return
+        for loop in self._loops:
+            loop.pause()
+        try:
+            await sandbox.pause()
+        except StartError:
+            await self._resume(sandbox)  # what of it is frozen must not be ready
+            raise
 
     # --- ending
 
@@ -268,7 +291,7 @@ class PodLoop:
         begun = clock.monotonic()
         for loop in loops:
             self._reporter.event("Normal", "Killing", f"Stopping container {loop.plan.name}")
-        if loops and not self._force.is_set() and not self._paused:
+        if loops and not self._force.is_set():  # also one that is to be frozen, and still has a request in it
             await self._drain(grace_s)
         left_s = 0.0 if self._force.is_set() else max(0.1, grace_s - (clock.monotonic() - begun))
         async with asyncio.TaskGroup() as group:
@@ -280,8 +303,16 @@ class PodLoop:
                 forced.cancel()
                 if not everything.done() and self._sandbox is not None:
                     await self._sandbox.remove()  # kills what still runs, which ends the stops
-        if self._sandbox is not None:
-            await self._sandbox.remove()
+        await self._leave_nothing()
+
+    async def _leave_nothing(self) -> None:
+        """Nothing that runs, no port, no volume."""
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox is not None:
+            await sandbox.remove()
+        planned, self._planned = self._planned, None
+        if planned is not None:
+            self._tools.volumes.give_back(planned)
 
     async def _drain(self, grace_s: float) -> None:
         async with asyncio.TaskGroup() as group:
@@ -292,13 +323,20 @@ class PodLoop:
             forced.cancel()
 
     async def _clean_up(self) -> None:
-        if self._planned is not None:
-            self._tools.volumes.give_back(self._planned)
-        folder = self._tools.planner.places.of_pod(self.instance)
+        """Its folder, and the object."""
+        tools, name, namespace = self._tools, self.instance.name, self.instance.namespace
+        folder = tools.planner.places.of_pod(self.instance)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)  # a rmdir may take a millisecond
         options = DeleteOptions(uid=self.instance.uid, grace_period_s=0)
-        with contextlib.suppress(ApiError):  # gone already, or another of the same name
-            await self._tools.store.delete(POD, self.instance.name, self.instance.namespace, options)
+        while True:
+            try:
+                await tools.store.delete(POD, name, namespace, options)
+                return
+            except (NotFound, Conflict):
+                return  # gone already, or another of the same name
+            except ApiError as error:
+                log.warning("pod not removed", pod=name, error=str(error))
+                await tools.clock.sleep(REPLAN_S)
 
     def _owner(self) -> Hashable:
         revision = (self._pod["metadata"].get("labels") or {}).get(REVISION_LABEL)

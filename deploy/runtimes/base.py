@@ -180,10 +180,10 @@ class Sandbox(Protocol):
         """StartError."""
 
     async def pause(self) -> None:
-        """Freezes every process in it; memory stays, CPU is zero."""
+        """Freezes every process in it; memory stays, CPU is zero. StartError, with some of it frozen perhaps."""
 
     async def resume(self) -> None:
-        """Undoes `pause`."""
+        """Undoes `pause`, of whatever is frozen. StartError."""
 
     async def remove(self) -> None:
         """Leaves nothing behind. Kills what still runs."""

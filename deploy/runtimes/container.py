@@ -113,7 +113,7 @@ class ContainerRuntime:
         try:
             with as_start_error("RunContainerError"):
                 return Made(id, await self.engine.attach(id), container, image)
-        except StartError:
+        except BaseException:  # also where the Pod is deleted meanwhile
             await self.remove(id)
             raise
 
@@ -168,7 +168,7 @@ class ContainerRuntime:
         try:
             for container in plan.containers:
                 room.made[container.name] = await self.make(plan, container, room)
-        except StartError:
+        except BaseException:
             await self.vacate(room, [])
             raise
         return room

@@ -107,19 +107,19 @@ class Rooms:
                 with as_start_error("CreateContainerError"):
                     await self._hold(plan, room, self._facts.architecture)
         except PortsExhausted as error:
-            await self.close(room)
             raise StartError("CreateContainerError", str(error)) from error
-        except StartError:
+        except BaseException:  # also where the Pod is deleted meanwhile
             await self.close(room)
             raise
         return room
 
     async def close(self, room: Room) -> None:
-        """After its containers are gone."""
-        if room.holder is not None:
-            await self._own.discard(room.holder)
-        if room.port is not None:
-            self._ports.give_back(room.port)
+        """After its containers are gone. Any number of times."""
+        (holder, room.holder), (port, room.port) = (room.holder, None), (room.port, None)
+        if holder is not None:
+            await self._own.discard(holder)
+        if port is not None:
+            self._ports.give_back(port)
 
     def place(self, plan: PodPlan, room: Room, *, make_tmp: bool = False) -> Place:
         """Where the next container of the Pod is made."""

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from core.clients.engine import Engine, EngineDown, EngineRefused
 from core.clock import Clock
-from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan, StartError
+from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan
 from deploy.runtimes.container_config import as_start_error, digest_of, parse_reference
 from deploy.runtimes.container_rooms import Made, Room
 from deploy.runtimes.logfile import LogFile
@@ -82,7 +82,7 @@ class ContainerSandbox:
         try:
             with as_start_error("RunContainerError"):
                 await self._maker.engine.start(made.id)
-        except StartError:
+        except BaseException:  # also where the Pod is deleted meanwhile: it may run by now
             log.close()
             await self._maker.discard(made)
             raise
@@ -91,24 +91,24 @@ class ContainerSandbox:
         return running
 
     async def pause(self) -> None:
-        for container in self._running():
-            await self._maker.engine.freeze(container.engine_id, True)
-            container.paused = True
+        await self._freeze(True)
 
     async def resume(self) -> None:
-        for container in self._running():
-            await self._maker.engine.freeze(container.engine_id, False)
-            container.paused = False
+        await self._freeze(False)
 
     async def remove(self) -> None:
         await self._maker.vacate(self._room, [container.engine_id for container in self._started.values()])
         for container in self._started.values():
             container.end(Exit(_KILLED, signal=9))
-        shutil.rmtree(self._plan.scratch_dir, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._plan.scratch_dir, ignore_errors=True)
         self._maker.gone(self._plan.template)
 
-    def _running(self) -> list[EngineContainer]:
-        return [container for container in self._started.values() if not container.ended]
+    async def _freeze(self, frozen: bool) -> None:
+        for container in self._started.values():
+            if not container.ended and container.paused is not frozen:
+                with as_start_error("RunContainerError"):
+                    await self._maker.engine.freeze(container.engine_id, frozen)
+                container.paused = frozen
 
 
 class EngineContainer:

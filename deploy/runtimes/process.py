@@ -125,12 +125,17 @@ class ProcessSandbox:
         return ProcessContainer(process, container)
 
     async def pause(self) -> None:
-        for process in self._processes:
-            await process.freeze(True)
+        await self._freeze(True)
 
     async def resume(self) -> None:
-        for process in self._processes:
-            await process.freeze(False)
+        await self._freeze(False)
+
+    async def _freeze(self, frozen: bool) -> None:
+        try:
+            for process in self._processes:
+                await process.freeze(frozen)
+        except SpawnFailed as error:
+            raise StartError("RunContainerError", error.message) from None
 
     async def remove(self) -> None:
         await asyncio.gather(*(process.stop(0.0) for process in self._processes))

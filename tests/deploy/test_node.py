@@ -7,6 +7,7 @@ What is tested through it: `deploy.node`, `deploy.pods`, `deploy.containers`, `d
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core.resources.pods import POD
 from core.stats import InstanceKey, NoLoads
 from core.store.base import DeleteOptions
 from core.store.memory import MemoryStore
+from deploy.runtimes.base import ContainerPlan
 from tests.support.clock import FakeClock, settle
 from tests.support.pods import (
     KINDS,
@@ -31,7 +33,7 @@ from tests.support.pods import (
     state,
     waiting_reason,
 )
-from tests.support.runtime import FakeProcess, answer_200
+from tests.support.runtime import FakeContainer, FakeProcess, FakeSandbox, answer_200
 from tests.support.runtime_contract import http_status
 
 
@@ -439,6 +441,49 @@ def test_pause_waits_for_the_last_request_and_resume_is_ready_at_once(tmp_path: 
     run(tmp_path, test, loads=loads)
 
 
+def test_one_deleted_while_it_waits_to_be_frozen_is_drained(tmp_path: Path) -> None:
+    loads = Loads()
+    loads.flying = 1
+
+    async def test(world: NodeWorld) -> None:
+        name = await world.create(pod())
+        await world.until(name, is_ready)
+        await world.annotate(name, paused="true")
+        await world.until(name, lambda obj: not is_ready(obj))
+        await world.store.delete(POD, name, "default")
+        await world.until_said(name, "Killing")
+        process = world.runtime.sandboxes[name].containers["main"].process
+        assert loads.drained == [name]
+        assert not process.terminated.is_set(), "a request is in it"
+        loads.busy.set()
+        await world.until_gone(name)
+        assert process.terminated.is_set()
+
+    run(tmp_path, test, loads=loads)
+
+
+def test_one_that_cannot_be_frozen_stays_ready_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.pods.REPLAN_S", 0.05)
+
+    async def test(world: NodeWorld) -> None:
+        name = await world.create(pod())
+        await world.until(name, is_ready)
+        sandbox = world.runtime.sandboxes[name]
+        sandbox.refuses_to_freeze = "the engine is away"
+        await world.annotate(name, paused="true")
+        assert await world.until_said(name, "FailedPause") == "Error: the engine is away"
+        await world.until(name, is_ready)
+        sandbox.refuses_to_freeze = ""
+        await world.until(name, lambda obj: condition(obj, "Ready").get("reason") == "Paused")
+        async with asyncio.timeout(5):
+            while not sandbox.paused:
+                await asyncio.sleep(0.005)
+
+    run(tmp_path, test)
+
+
 def test_a_bare_pod_outlives_the_platform_and_an_ended_one_stays_ended(tmp_path: Path) -> None:
     async def quick(process: FakeProcess) -> int:
         return 0
@@ -460,15 +505,28 @@ def test_a_bare_pod_outlives_the_platform_and_an_ended_one_stays_ended(tmp_path:
     asyncio.run(main())
 
 
-def test_the_loop_of_one_pod_cannot_hurt_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_fails_leaves_nothing_and_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.node.RETRY_S", 0.1)
+    start, failed = FakeSandbox.start, []
+
+    async def start_late(sandbox: FakeSandbox, plan: ContainerPlan) -> FakeContainer:
+        started = await start(sandbox, plan)
+        if plan.name == "unlucky" and not failed:
+            failed.append((sandbox, started))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return started
+
+    monkeypatch.setattr(FakeSandbox, "start", start_late)
+
     async def test(world: NodeWorld) -> None:
-        broken = pod()
-        broken["spec"]["containers"][0]["volumeMounts"] = [{"name": "nothing", "mountPath": "/x"}]
-        name = await world.create(broken)
-        stuck = await world.until(name, lambda obj: bool(waiting_reason(obj)))
-        assert "names no volume" in state(stuck)["waiting"]["message"]
+        name = await world.create(pod(container(name="unlucky")))
         healthy = await world.create(pod())
         await world.until(healthy, is_ready)
+        await world.until(name, is_ready)
+        ((sandbox, process),) = failed
+        assert sandbox.removed
+        assert (await process.wait()).signal == 9
+        assert world.runtime.sandboxes[name] is not sandbox
 
     run(tmp_path, test)
 

@@ -177,6 +177,7 @@ class FakeSandbox:
         self.plan = plan
         self.containers: dict[str, FakeContainer] = {}  # by name, the newest
         self.paused = False
+        self.refuses_to_freeze = ""  # why, while it does
         self.removed = False
         self.warnings: tuple[str, ...] = ()
         self._runtime, self._port = runtime, port
@@ -205,6 +206,8 @@ class FakeSandbox:
         return started
 
     async def pause(self) -> None:
+        if self.refuses_to_freeze:
+            raise StartError("RunContainerError", self.refuses_to_freeze)
         self.paused = True
         for container in self._all:
             container.process.thawed.clear()
