@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from activator.failures import Failure
+from activator.failures import BACK_OFF_S, Failure
 from activator.gateway import Gateway
 from activator.instances import Endpoint
 from activator.limits import RevisionLimits
@@ -184,8 +184,14 @@ class Endpoints:
             return
         pods = [self._judged(key, backend.limits.ready_s) for key in sorted(members, key=str)]
         backend.starting = next((pod.state for pod in pods if pod.live), STARTING)
-        backend.set_endpoints((pod.endpoint for pod in pods if pod.endpoint is not None), self._clock.monotonic())
-        backend.set_failure(common_failure(pods))
+        now, failure = self._clock.monotonic(), common_failure(pods)
+        backend.set_endpoints((pod.endpoint for pod in pods if pod.endpoint is not None), now)
+        backend.set_failure(failure, now, self._retry_s(failure))
+
+    def _retry_s(self, failure: Failure | None) -> float:
+        if failure is None or failure.retry_at is None:
+            return BACK_OFF_S
+        return failure.retry_at - self._clock.wall()
 
     def _judged(self, key: ObjectKey, ready_s: float) -> SeenPod:
         """The Pod; one that has had its time to become ready has failed."""

@@ -8,6 +8,7 @@ ever has N+1. A slot is never held by a request that has left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import ceil
 from typing import Final, Protocol
 
 from activator.balancing import LeastLoaded
@@ -45,8 +46,8 @@ class Backend:
     """One revision, or one core Service: its instances, its line, its count."""
 
     __slots__ = (
-        "_throttler", "balancer", "drained", "failure", "instances", "key", "leaving", "limits", "meter", "queue",
-        "starting",
+        "_retry_at", "_throttler", "balancer", "drained", "failure", "instances", "key", "leaving", "limits", "meter",
+        "queue", "starting",
     )  # fmt: skip
 
     def __init__(self, key: BackendKey, limits: RevisionLimits, throttler: Throttler) -> None:
@@ -58,6 +59,7 @@ class Backend:
         self.queue: Queue[Waiter] = Queue(throttler.limits.queue, throttler.total)
         self.meter: Meter | None = None  # None while nothing goes on
         self.failure: Failure | None = None
+        self._retry_at = 0.0  # when another try is made, where there is a failure
         self.drained: set[InstanceKey] = set()  # given nothing more, however ready their Pods say they are
         self.starting = ""  # what is known of instances on their way, for whoever gives up waiting
         self._throttler = throttler
@@ -74,19 +76,21 @@ class Backend:
                 instance.in_flight += 1
                 waiter.dispatch(instance)
                 return
-        self._wait(waiter, meter, now)
-
-    def _wait(self, waiter: Waiter, meter: Meter, now: float) -> None:
-        revision = self.key if isinstance(self.key, RevisionKey) else None
-        if revision is None and not self.instances:
+        if not self.instances and not isinstance(self.key, RevisionKey):
             waiter.refuse(no_endpoints(str(self.key)))
             return
-        if revision is not None and not len(self.balancer) and (poke := meter.poke(revision, now)):
-            self._throttler.publish(poke)
-        if self.failure is not None:
-            waiter.refuse(self._failed(self.failure))
-        elif not self.queue.push(waiter):
+        if not self.queue.push(waiter):
             waiter.refuse(queue_full(str(self.key)))
+        self._ask(now)
+
+    def _ask(self, now: float) -> None:
+        """Somebody waits: asks for an instance where there is none, or says why none will come."""
+        if isinstance(self.key, RevisionKey) and not len(self.balancer):
+            poke = self.wake(now).poke(self.key, now)
+            if poke is not None:
+                self._throttler.publish(poke)
+        if self.failure is not None:
+            self.refuse_all(self.failure, self._retry_at - now)
 
     def depart(self, waiter: Waiter, instance: Instance | None, now: float) -> None:
         """Counts a request out, of its slot or of the line."""
@@ -114,6 +118,8 @@ class Backend:
         self.queue.push_front(waiter)
         self.pump()
         self.release(instance, now)
+        if waiter in self.queue:
+            self._ask(now)
 
     def pump(self) -> None:
         """Gives out what is free, oldest waiter first."""
@@ -189,20 +195,19 @@ class Backend:
         instance.retired, instance.endpoint = False, endpoint
         return instance
 
-    def set_failure(self, failure: Failure | None) -> None:
-        """Why no instance comes; while it stands every waiter is told, and every newcomer."""
+    def set_failure(self, failure: Failure | None, now: float, retry_s: float = BACK_OFF_S) -> None:
+        """Why no instance comes; while it stands every waiter is told, and every newcomer. `retry_s`: until another is
+        started."""
         self.failure = None if self.instances else failure
+        self._retry_at = now + retry_s
         if self.failure is not None:
-            self.refuse_all(self.failure)
+            self.refuse_all(self.failure, retry_s)
 
-    def refuse_all(self, failure: Failure) -> None:
+    def refuse_all(self, failure: Failure, retry_s: float = BACK_OFF_S) -> None:
         """Everyone in the line; whoever comes next may try again."""
-        problem = self._failed(failure)
+        problem = start_failed(str(self.key), failure.reason, failure.message, max(1, ceil(retry_s)))
         for waiter in self.queue.clear():
             waiter.refuse(problem)
-
-    def _failed(self, failure: Failure) -> Problem:
-        return start_failed(str(self.key), failure.reason, failure.message, BACK_OFF_S)
 
     def wake(self, now: float) -> Meter:
         """Counted from now on."""

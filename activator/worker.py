@@ -93,9 +93,11 @@ class LeasedBackend(Backend):
             self._tickets.send(m.WantedAgain(number, reachable))
             return
         super().again(waiter, instance, now, reachable=reachable)
-        if not len(self.balancer) and self.queue.remove(waiter):  # nobody left to give it to: the parent may know more
-            if self.meter is not None:
-                self.meter.leave(now)
+
+    def _ask(self, now: float) -> None:
+        """Nobody is left to give them to: the parent may know more, and counts them from here on."""
+        for waiter in self.queue.clear() if not len(self.balancer) else ():
+            self.wake(now).leave(now)
             self._tickets.want(waiter, self)
 
     def instance_at(self, endpoint: Endpoint, now: float) -> Instance:

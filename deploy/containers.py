@@ -126,13 +126,15 @@ class ContainerLoop:
 
     def _waiting(self, backoff: Backoff) -> Waiting:
         failure, ties = backoff.failure, self._ties
+        until = ties.clock.wall() + backoff.until - ties.clock.monotonic()
         if failure.reason in PULL_REASONS:
-            return Waiting("ImagePullBackOff", f'Back-off pulling image "{self.plan.image}": {failure.message}')
+            message = f'Back-off pulling image "{self.plan.image}": {failure.message}'
+            return Waiting("ImagePullBackOff", message, until)
         if failure.reason:
-            return Waiting(failure.reason, failure.message)
+            return Waiting(failure.reason, failure.message, until)
         pod = f"{ties.name}_{ties.namespace}({ties.uid})"
         back_off = f"back-off {_duration(backoff.waiting_s)} restarting failed container={self.plan.name} pod={pod}"
-        return Waiting("CrashLoopBackOff", f"{back_off}: {failure.message}")
+        return Waiting("CrashLoopBackOff", f"{back_off}: {failure.message}", until)
 
     async def _start(self, sandbox: Sandbox) -> Container | None:
         ties = self._ties

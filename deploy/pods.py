@@ -162,7 +162,7 @@ class PodLoop:
                 self._planned, self._blocked = planned, None
                 return planned, typed
             except StartError as error:
-                await self._wait_blocked(error, REPLAN_S)
+                await self._wait_blocked(error)
 
     async def _make_sandbox(self, planned: Planned) -> Sandbox:
         for folder in (planned.plan.log_dir, planned.plan.scratch_dir):
@@ -174,15 +174,15 @@ class PodLoop:
                 self._blocked = None
                 return self._sandbox
             except StartError as error:
-                await self._wait_blocked(error, REPLAN_S)
+                await self._wait_blocked(error)
 
-    async def _wait_blocked(self, error: StartError, seconds: float) -> None:
-        waiting = Waiting(error.reason, error.message)
-        if waiting != self._blocked:
-            self._blocked = waiting
+    async def _wait_blocked(self, error: StartError) -> None:
+        before, clock = self._blocked, self._tools.clock
+        self._blocked = Waiting(error.reason, error.message, clock.wall() + REPLAN_S)
+        if before is None or (before.reason, before.message) != (error.reason, error.message):
             self._reporter.event("Warning", "Failed", f"Error: {error.message}")
             self._reporter.touch(True)
-        await self._tools.clock.sleep(seconds)
+        await clock.sleep(REPLAN_S)
 
     def _make_loops(self, planned: Planned, typed: Pod, sandbox: Sandbox) -> list[ContainerLoop]:
         address, tools = sandbox.address, self._tools

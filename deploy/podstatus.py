@@ -17,8 +17,11 @@ from core.resources.timestamps import rfc3339
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
+    """`until`: when it is tried again, in epoch seconds; 0 where nobody knows."""
+
     reason: str
     message: str = ""
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

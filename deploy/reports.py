@@ -17,11 +17,11 @@ from core.clock import Clock
 from core.errors import ApiError, NotFound
 from core.reconcile.events import Recorder
 from core.resources.meta import Json
-from core.resources.pilotlight import ADDRESS, TIMELINE
+from core.resources.pilotlight import ADDRESS, RETRY_AT, TIMELINE
 from core.resources.pods import POD
 from core.stats import InstanceKey
 from core.store.base import Store
-from deploy.podstatus import PodSeen, Running, conditions_by_type, is_ready, pod_status
+from deploy.podstatus import PodSeen, Running, Waiting, conditions_by_type, is_ready, pod_status
 
 REPORT_DELAY_S = 0.05
 EVENTS_DELAY_S = 0.25
@@ -87,10 +87,15 @@ class Reporter:
         annotations = {TIMELINE: ",".join(f"{name}={at:.6f}" for name, at in self._times.items())}
         if seen.address:
             annotations[ADDRESS] = seen.address
+        waiting = (each.state.until for each in seen.containers if isinstance(each.state, Waiting))
+        if until := max(waiting, default=0.0):
+            annotations[RETRY_AT] = f"{until:.3f}"
 
         def mark(pod: Json) -> Json:
             if pod["metadata"]["uid"] == self._instance.uid:
-                pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
+                others = {**(pod["metadata"].get("annotations") or {})}
+                others.pop(RETRY_AT, None)
+                pod["metadata"]["annotations"] = {**others, **annotations}
                 pod["spec"]["nodeName"] = seen.node
             return pod
 

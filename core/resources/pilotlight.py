@@ -10,6 +10,9 @@ ADDRESS = PREFIX + "address"
 TIMELINE = PREFIX + "timeline"
 """On a Pod, by the node: `created=<epoch>,started=<epoch>,ready=<epoch>`, six decimals, for the cold-start ledger."""
 
+RETRY_AT = PREFIX + "retry-at"
+"""On a Pod, by the node: while a container waits after a failure, when it starts again, in seconds since the epoch."""
+
 IDLE_ACTION = PREFIX + "idle-action"
 """On a revision template, by the user: what becomes of the last instance at scale zero."""
 

@@ -11,9 +11,14 @@ import time
 
 import pytest
 
-from activator.limits import GatewayLimits
+from activator.failures import Failure
+from activator.instances import Endpoint, Instance
+from activator.limits import GatewayLimits, RevisionLimits
+from activator.problem import Problem
 from activator.queue import QueueLimits
+from activator.throttler import Backend, Throttler
 from core.resources.pods import POD
+from core.stats import InstanceKey, RequestStatistic, RevisionKey
 from tests.support.data_path import (
     Client,
     DataPath,
@@ -432,3 +437,54 @@ def test_drained_instances_do_not_come_back_with_the_next_change_of_their_pod() 
             assert (await waiting).status == 200
 
     run(main())
+
+
+class Request:
+    """`throttler.Waiter`."""
+
+    held_bytes = 1
+
+    def __init__(self) -> None:
+        self.given: list[Instance] = []
+        self.problem: Problem | None = None
+
+    def dispatch(self, instance: Instance) -> None:
+        self.given.append(instance)
+
+    def refuse(self, problem: Problem) -> None:
+        self.problem = problem
+
+
+HELLO = RevisionKey("default", "hello-1")
+
+
+def lost_with_its_instance() -> tuple[Backend, Request, list[RequestStatistic]]:
+    """A request that was given an instance which is no longer ready, and which it did not reach."""
+    told: list[RequestStatistic] = []
+    backend = Throttler(GatewayLimits(), told.append, lambda s, call: None).ensure(HELLO, RevisionLimits())
+    backend.set_endpoints([Endpoint(InstanceKey("default", "p", "1"), "127.0.0.1", 1)], 0.0)
+    request = Request()
+    backend.arrive(request, 0.0)
+    backend.set_endpoints([], 0.1)
+    return backend, request, told
+
+
+def test_one_that_comes_back_to_a_sleeper_wakes_it() -> None:
+    backend, request, told = lost_with_its_instance()
+    backend.again(request, request.given[0], 0.2, reachable=False)
+    assert [statistic.poke for statistic in told] == [True]
+    backend.set_endpoints([Endpoint(InstanceKey("default", "q", "2"), "127.0.0.1", 2)], 0.3)
+    assert [instance.endpoint.port for instance in request.given] == [1, 2]
+
+
+def test_one_that_comes_back_to_a_failed_revision_is_told_why_and_when_to_try_again() -> None:
+    backend, request, _ = lost_with_its_instance()
+    backend.set_failure(Failure("CrashLoopBackOff", "it exited with code 3"), 0.1, retry_s=40.2)
+    backend.again(request, request.given[0], 0.2, reachable=False)
+    assert request.problem is not None
+    assert (request.problem.reason, request.problem.retry_after_s) == ("CrashLoopBackOff", 41)
+    assert not len(backend.queue)
+    late = Request()
+    backend.arrive(late, 39.9)
+    assert late.problem is not None
+    assert late.problem.retry_after_s == 1

@@ -238,6 +238,8 @@ def test_a_crash_loop_backs_off_and_a_new_pod_of_the_revision_waits_its_share(tm
         assert main["lastState"]["terminated"]["exitCode"] == 3
         assert main["restartCount"] == 1
         assert crashed["status"]["phase"] == "Running"
+        left_s = float(crashed["metadata"]["annotations"]["pilotlight.dev/retry-at"]) - clock.wall()
+        assert 8.5 < left_s <= 9.0
         await clock.advance(8)
         assert len(world.runtime.starts) == 2
         await clock.advance(2)
