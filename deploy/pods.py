@@ -24,6 +24,7 @@ from core.stats import InstanceKey, InstanceLoads
 from core.store.base import DeleteOptions, Store
 from deploy.backoff import Failures
 from deploy.containers import ContainerLoop, Ties
+from deploy.pausing import Pausing
 from deploy.planning import Planner
 from deploy.podplan import Planned, declared_port
 from deploy.podstatus import ContainerSeen, PodSeen, Waiting, pod_phase
@@ -33,8 +34,6 @@ from deploy.runtimes.base import Sandbox, StartError
 from deploy.volume_files import VolumeFiles
 
 REPLAN_S = 5.0  # how soon a missing Secret, an engine that is away, or a store that refuses is tried again
-SETTLE_S = 0.05  # between Ready=False and looking whether a request is left
-IDLE_POLL_S = 0.02
 DEFAULT_GRACE_S = 30.0
 
 log = structlog.get_logger()
@@ -62,13 +61,13 @@ class PodLoop:
         self._pod, self._tools = pod, tools
         self._taken = tools.clock.wall()
         self._restarted = bool((pod.get("status") or {}).get("containerStatuses"))
-        self._leave, self._force, self._pausing = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._leave, self._force = asyncio.Event(), asyncio.Event()
+        self._pausing = Pausing(self.instance, tools.loads, tools.clock)
         self._reporter = Reporter(self.instance, tools.store, tools.clock, tools.recorder, self._seen)
         self._blocked: Waiting | None = None
         self._planned: Planned | None = None
         self._sandbox: Sandbox | None = None
         self._loops: list[ContainerLoop] = []
-        self._paused = False  # frozen, or to be once its last request has ended
         self._is_gone = False
         self.changed(pod)
 
@@ -79,8 +78,7 @@ class PodLoop:
             self._leave.set()
             if pod["metadata"].get("deletionGracePeriodSeconds", 0) == 0:
                 self._force.set()
-        if _wants_pause(pod) != self._paused:
-            self._pausing.set()
+        self._pausing.want((pod["metadata"].get("annotations") or {}).get(PAUSED) == "true")
 
     def removed(self) -> None:
         """The object is gone already: so must be what it ran."""
@@ -114,7 +112,7 @@ class PodLoop:
                     for name, run in (
                         ("report", self._reporter.run_reports),
                         ("events", lambda: self._reporter.run_events(pod)),
-                        ("pause", self._run_pauses),
+                        ("pause", lambda: self._pausing.run(lambda: (self._sandbox, self._loops), self._reporter)),
                         ("live", self._live),
                     )
                 ]
@@ -227,7 +225,7 @@ class PodLoop:
             ip=(address.host if address is not None else host.ip) if self._sandbox is not None else "",
             host_ip=host.ip,
             taken=self._taken,
-            paused=self._paused,
+            paused=self._pausing.paused,
             generation=self._pod["metadata"].get("generation", 1),
             node=host.name,
             address="" if address is None else str(address),
@@ -240,47 +238,6 @@ class PodLoop:
         init = tuple(_waiting(each, waiting, True) for each in spec.get("initContainers") or ())
         main = waiting if not init else Waiting("PodInitializing")
         return (*init, *(_waiting(each, main, False) for each in spec["containers"]))
-
-    # --- pausing
-
-    async def _run_pauses(self) -> None:
-        while True:
-            await self._pausing.wait()
-            self._pausing.clear()
-            while self._sandbox is not None and _wants_pause(self._pod) != self._paused:
-                try:
-                    await (self._resume if self._paused else self._pause)(self._sandbox)
-                except StartError as error:
-                    self._reporter.event("Warning", "FailedPause", f"Error: {error.message}")
-                    await self._tools.clock.sleep(REPLAN_S)
-
-    async def _resume(self, sandbox: Sandbox) -> None:
-        await sandbox.resume()
-        for loop in self._loops:
-            loop.resume()
-        self._paused = False
-        self._reporter.touch(True)
-
-    async def _pause(self, sandbox: Sandbox) -> None:
-        """Not ready first; frozen once no request is left in it."""
-        self._paused = True
-        await self._reporter.report()
-        await self._tools.clock.sleep(SETTLE_S)
-        while self._tools.loads.in_flight(self.instance):
-            if not _wants_pause(self._pod):
-                break
-            await self._tools.clock.sleep(IDLE_POLL_S)
-        if not _wants_pause(self._pod):
-            self._paused = False
-            self._reporter.touch(True)
-            return
-        for loop in self._loops:
-            loop.pause()
-        try:
-            await sandbox.pause()
-        except StartError:
-            await self._resume(sandbox)  # what of it is frozen must not be ready
-            raise
 
     # --- ending
 
@@ -353,10 +310,6 @@ async def _drained(loads: InstanceLoads, instance: InstanceKey, grace_s: float) 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
-
-
-def _wants_pause(pod: Json) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(PAUSED) == "true"
 
 
 def _waiting(container: Json, waiting: Waiting, init: bool) -> ContainerSeen:

@@ -1,7 +1,7 @@
 """The node with the fake runtime: a Pod's whole life, its failures, pauses and ends.
 
 What is tested through it: `deploy.node`, `deploy.pods`, `deploy.containers`, `deploy.planning`, `deploy.reports`,
-`deploy.hooks`.
+`deploy.hooks`, `deploy.pausing`.
 """
 
 from __future__ import annotations
@@ -467,7 +467,7 @@ def test_one_deleted_while_it_waits_to_be_frozen_is_drained(tmp_path: Path) -> N
 def test_one_that_cannot_be_frozen_stays_ready_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.pods.REPLAN_S", 0.05)
+    monkeypatch.setattr("deploy.pausing.RETRY_S", 0.05)
 
     async def test(world: NodeWorld) -> None:
         name = await world.create(pod())
