@@ -302,13 +302,16 @@ class PythonContainer(ProcessContainer):
 def _check_access(start: FunctionStart) -> None:
     """A folder above that is closed to others shows itself only as a failed exec or import. StartError."""
     uid, _ = start.user
-    for path in (Path(start.prepared.environment.python), start.prepared.snapshot.folder) if uid else ():
-        for real in (path.resolve(), *path.resolve().parents):
-            status = real.stat()
+    for path in (
+        (Path(start.prepared.environment.python), start.prepared.snapshot.folder, HERE / "function") if uid else ()
+    ):
+        real = path.resolve()
+        for entered in (real, *real.parents, *path.parents):  # of an interpreter that is a link: the way to both
+            status = entered.stat()
             if not status.st_mode & 0o001 and status.st_uid != uid:
                 raise StartError(
                     "CreateContainerConfigError",
-                    f"user {uid} may not enter {real}, and so not use {path}; open it to others, or drop runAsUser",
+                    f"user {uid} may not enter {entered}, and so not use {path}; open it to others, or drop runAsUser",
                 )
 
 

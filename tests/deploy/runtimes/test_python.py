@@ -29,6 +29,7 @@ from deploy.runtimes.process import ProcessRuntime
 from deploy.runtimes.python import PythonRuntime, PythonSettings
 from deploy.runtimes.spawning import SpawnerLink
 from tests.support.functions import make_wheel, write
+from tests.support.open_python import use_open_python
 from tests.support.runtime_contract import Behavior, RuntimeContract, http_status, log_lines, pod_plan, run_runtime
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -366,21 +367,32 @@ def test_a_volume_is_seen_by_the_function(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def open_to_all(path: Path) -> bool:
-    return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
-
-
 @root_only
-@pytest.mark.skipif(not open_to_all(Path(sys.executable)), reason="only root may run this Python interpreter")
-def test_the_user_is_honored_by_template_and_instance(tmp_path: Path) -> None:
+def test_the_user_is_honored_by_template_and_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "import os\nwas = os.getuid()\ndef handle(r):\n return [was, os.getuid()]"
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
+    use_open_python(tmp_path, monkeypatch)
 
     async def test(running: Platform) -> None:
         container = function(tmp_path / "f", text, identity=Identity(user=65534, group=65534))
         async with started(running, container) as sandbox:
             assert await ask(sandbox) == [65534, 65534]
+
+    run(tmp_path, test)
+
+
+@root_only
+def test_what_the_user_may_not_enter_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+
+    async def test(running: Platform) -> None:
+        container = function(tmp_path / "f", identity=Identity(user=65534, group=65534))
+        sandbox = await running.python.sandbox(pod_plan(running.folder, container))
+        with pytest.raises(StartError, match="user 65534 may not enter /") as refused:
+            await sandbox.start(container)
+        assert refused.value.reason == "CreateContainerConfigError"
+        await sandbox.remove()
 
     run(tmp_path, test)
 
