@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+from pathlib import Path
 
 from activator.messages import Link
 from core.resources.pods import POD
@@ -14,6 +15,7 @@ from core.stats import RevisionKey
 from tests.support.data_path import (
     Client,
     DataPath,
+    Response,
     data_path,
     echo_head,
     eventually,
@@ -28,10 +30,10 @@ Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 WORKERS = 3
 
 
-def pids(path: DataPath) -> list[int]:
-    """The workers' processes: our children."""
-    with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
-        return [int(pid) for pid in children.read().split()]
+def pids() -> list[int]:
+    """The workers' processes: those of our children."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children if b"activator.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def status_becomes(path: DataPath, status: int) -> None:
@@ -155,21 +157,31 @@ def test_a_failed_start_reaches_the_clients_of_every_worker() -> None:
     run(main())
 
 
+async def wait_at(path: DataPath, worker: int, other: int) -> list[asyncio.Future[Response]]:
+    """Requests that wait, all at one of two workers."""
+    before = path.throttler.total.count
+    os.kill(other, signal.SIGSTOP)
+    await eventually(lambda: ") T " in Path(f"/proc/{other}/stat").read_text(), "it is not stopped")
+    waiting = [asyncio.ensure_future(fetch(path.port)) for _ in range(20)]
+    await eventually(lambda: path.throttler.total.count == before + 20, "not all wait")
+    os.kill(other, signal.SIGCONT)
+    return waiting
+
+
 def test_a_worker_that_dies_takes_only_its_own_with_it_and_is_replaced() -> None:
     async def main() -> None:
         async with server(echo_head) as port, data_path(workers=2) as path:
             await path.sleeping(containerConcurrency=1)
-            waiting = [asyncio.ensure_future(fetch(path.port)) for _ in range(40)]
-            await eventually(lambda: path.throttler.total.count == 40, "not all wait")
-            victim = pids(path)[0]
+            victim, other = pids()
+            lost = await wait_at(path, victim, other)
+            kept = await wait_at(path, other, victim)
             os.kill(victim, signal.SIGKILL)
-            await eventually(lambda: path.throttler.total.count < 40, "the dead still wait")
-            await eventually(lambda: len(set(pids(path)) - {victim}) == 2, "it is not replaced")
+            await eventually(lambda: path.throttler.total.count == len(kept), "the dead still wait")
+            await eventually(lambda: len(set(pids()) - {victim}) == 2, "it is not replaced")
             await path.pod("p", "hello-1", port)
-            ended = await asyncio.gather(*waiting, return_exceptions=True)
-            served = [one for one in ended if not isinstance(one, BaseException)]
-            assert served
-            assert {one.status for one in served} == {200}
+            ended = await asyncio.gather(*lost, return_exceptions=True)
+            assert all(isinstance(one, BaseException) for one in ended)
+            assert {one.status for one in await asyncio.gather(*kept)} == {200}
             assert path.backend("hello-1").meter.in_flight == 0
             for _ in range(20):
                 await status_becomes(path, 200)
@@ -197,9 +209,9 @@ def test_draining_ends_every_worker() -> None:
         async with server(echo_head) as port, data_path(workers=2) as path:
             await path.hello(port)
             await status_becomes(path, 200)
-            assert len(pids(path)) == 2
+            assert len(pids()) == 2
             assert await path.activator.drain(5)
-            await eventually(lambda: not pids(path), "a worker is left")
+            await eventually(lambda: not pids(), "a worker is left")
 
     run(main())
 

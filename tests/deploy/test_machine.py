@@ -132,7 +132,8 @@ def test_a_service_runs_sleeps_wakes_and_goes(tmp_path: Path) -> None:
             await machine.scale(0)
             await wait_refused(address_of(first))
             await machine.scale(2)
-            again = await machine.until(machine.pod, is_ready)
+            name = first["metadata"]["name"]  # it may still be listed
+            again = await machine.until(machine.pod, lambda pod: is_ready(pod) and pod["metadata"]["name"] != name)
             assert await http_status(address_of(again)) == 200
             await machine.store.delete(SERVICE, "hello", "default")
             await wait_refused(address_of(again))

@@ -119,7 +119,7 @@ def test_a_wheel_is_installed_once_and_used_in_its_place(tmp_path: Path) -> None
 
     one, two = asyncio.run(both())
     assert one == two
-    assert said[0][0] == "making an environment"
+    assert "making an environment" in (said[0][0], said[1][0])  # whoever came first
     assert said[0][-1] == said[1][-1] == "ready", "who waits for the same hears the same"
     assert any("Successfully installed" in line for line in said[1])
     assert [path.name for path in (tmp_path / "environments").iterdir()] == [one.digest]

@@ -259,7 +259,7 @@ def test_service_names_resolve_or_the_reason_is_said(tmp_path: Path) -> None:
 def test_volumes_are_mounted_for_the_instance_alone(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
-    (volume / "key").write_text("value")
+    (volume / "key").write_text("value\n")
     target = tmp_path / "made" / "deep" / "config"
     container = shell(f"cat {target}/key; touch {target}/new || echo read-only", mounts=(Mount(volume, str(target)),))
     lines = output_of(tmp_path, container)
