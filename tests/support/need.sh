@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
-# Makes sure that the programs which the tests run are here: a container engine, kubectl, a C compiler.
+# Makes sure that the programs which the tests run are here: a container engine, kubectl, a C compiler, make.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it names it, and the tests that need it are
 # skipped with the same words (or fail, where CI is set).
 set -euo pipefail
 
+has() { command -v "$1" >/dev/null; }
+links_static() { has cc && echo 'int main(void) { return 0; }' | cc -static -x c -o /dev/null - 2>/dev/null; }
+
 missing=()
-command -v podman >/dev/null || command -v dockerd >/dev/null || missing+=(podman)
-command -v runc >/dev/null || command -v crun >/dev/null || missing+=(runc)
-command -v kubectl >/dev/null || missing+=(kubernetes-client)
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+has make || missing+=(make)
+links_static || missing+=(gcc libc6-dev)
+has kubectl || missing+=(kubernetes-client)
+"${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+if [[ -z ${DOCKER_HOST:-} ]]; then # else that engine is used
+  has podman || missing+=(podman)
+  # Debian's crun refuses cgroups that are not v2 alone.
+  has runc || { has crun && [[ -f /sys/fs/cgroup/cgroup.controllers ]]; } || missing+=(runc)
+fi
 ((${#missing[@]})) || exit 0
 
-if [[ $EUID == 0 ]] && command -v apt-get >/dev/null; then
+if [[ $EUID == 0 ]] && has apt-get; then
   echo "installing ${missing[*]}"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

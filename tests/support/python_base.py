@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from core.clients.engine import Engine
 
-TAG = f"localhost/pilotlight-python:{sys.version_info.major}.{sys.version_info.minor}"
+TAG = f"localhost/pilotlight-python:{hashlib.sha256(f'{sys.base_prefix} {sys.version}'.encode()).hexdigest()[:16]}"
 LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "__pycache__"}
 STUBS = ("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libgcc_s.so.1")
 

@@ -114,7 +114,8 @@ def test_no_descriptor_but_the_three_and_stdin_is_at_its_end(tmp_path: Path) -> 
 
 def test_signals_are_as_a_shell_would_hand_them_on(tmp_path: Path) -> None:
     lines = output_of(tmp_path, shell("grep -E 'Sig(Blk|Ign)' /proc/self/status"))
-    assert {line.split()[1] for line in lines} == {"0" * 16}
+    own = 0b11 << 31  # 32 and 33, the C library's: its posix_spawn, and so make, has them ignored
+    assert {int(line.split()[1], 16) & ~own for line in lines} == {0}
 
 
 def test_a_folder_image_is_the_working_directory_and_a_missing_one_is_named(tmp_path: Path) -> None:
