@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +55,10 @@ def test_nothing_acknowledged_is_lost_to_kill_9(seed: int, tmp_path: Path) -> No
         with start_writer("crash", str(path), str(seed * 10 + life)) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "open\n"
-            killer = threading.Timer(chance.uniform(0.0, 0.3), writer.kill)
-            killer.start()
-            lines = writer.stdout.read().splitlines(keepends=True)
-            killer.join()
+            lines = [writer.stdout.readline() for _ in range(chance.randrange(5, 150))]
+            time.sleep(chance.uniform(0.0, 0.01))
+            writer.kill()
+            lines += writer.stdout.read().splitlines(keepends=True)
         for line in lines:
             if line.endswith("\n"):
                 name, value = line.split()
