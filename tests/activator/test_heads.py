@@ -189,9 +189,9 @@ def test_an_unfinished_head_is_refused_as_soon_as_it_cannot_become_a_good_one() 
 )
 def test_no_input_takes_long(evil: bytes) -> None:
     data = head(b"Host: a", evil)
-    begin = time.perf_counter()
+    begin = time.process_time()
     parse_request(data)
-    assert time.perf_counter() - begin < 0.05
+    assert time.process_time() - begin < 0.1
 
 
 BAD_RESPONSES = {

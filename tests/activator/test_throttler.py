@@ -47,7 +47,7 @@ def test_a_sleeper_is_poked_at_once_and_its_first_request_is_answered() -> None:
             begin = time.perf_counter()
             client.get()
             await eventually(lambda: any(s.poke for s in path.statistics), "no poke")
-            assert time.perf_counter() - begin < 0.5
+            assert time.perf_counter() - begin < 0.9, "it waited for the next report"
             poke = next(s for s in path.statistics if s.poke)
             assert (str(poke.revision), poke.in_flight, poke.average_concurrency) == ("default/hello-1", 1, 1.0)
             wall = path.activator._clock.wall
@@ -273,7 +273,7 @@ def test_waiting_ends_with_the_timeout_and_says_what_it_waited_for() -> None:
             waiting = asyncio.ensure_future(fetch(path.port))
             await wait_queued(path, 1)
             await path.pod("p", "hello-1", 1, ready=False, containerStatuses=[{"state": {"running": {}}}])
-            response = await asyncio.wait_for(waiting, 5)
+            response = await asyncio.wait_for(waiting, 10)
             assert response.status == 504
             assert "Pod p runs but is not ready" in json.loads(response.body)["detail"]
             assert path.throttler.total.count == 0
@@ -330,7 +330,7 @@ def test_a_revision_that_is_deleted_fails_its_waiters() -> None:
             waiting = asyncio.ensure_future(fetch(path.port))
             await wait_queued(path, 1)
             await path.store.delete(REVISION, "hello-1", "default")
-            assert (await asyncio.wait_for(waiting, 2)).status == 503
+            assert (await asyncio.wait_for(waiting, 10)).status == 503
 
     run(main())
 

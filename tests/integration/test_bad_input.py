@@ -143,7 +143,7 @@ def test_what_is_not_http_is_refused_and_cut_off(user: User, data: bytes) -> Non
     async def main() -> None:
         client = await Client.connect(user.port)
         client.send(data)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             try:
                 response = await client.read()
             except (asyncio.IncompleteReadError, ConnectionError):

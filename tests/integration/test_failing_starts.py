@@ -99,7 +99,7 @@ def test_all_who_wait_for_a_crash_are_told_and_it_recovers(user: User, sleepers:
     assert (ready["reason"], "no luck today" in ready["message"]) == ("ExitCode7", True)
     began = time.monotonic()
     assert user.call("sick").status == 503
-    assert time.monotonic() - began < 1, "a crash loop keeps nobody waiting"
+    assert time.monotonic() - began < 5, "a crash loop keeps nobody waiting"
     sleepers.sick.unlink()
     user.until("it has recovered", lambda: user.call("sick").status == 200, timeout_s=40)
     user.until_ready("sick")
@@ -112,7 +112,7 @@ def test_all_who_wait_for_a_port_that_is_never_bound_are_told_at_the_deadline(us
         assert "connection refused" in problem["detail"]
     began = time.monotonic()
     assert user.call("mute").status == 503
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     sleepers.mute.unlink()
     user.until("it has recovered", lambda: user.call("mute").status == 200)
 

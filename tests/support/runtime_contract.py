@@ -160,7 +160,7 @@ class RuntimeContract:
             container = await sandbox.start(plan.containers[0])
             await http_status(sandbox.address)
             await sandbox.pause()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await container.stop(grace_s=1)
 
         self.check(tmp_path, Behavior.SERVES, test)

@@ -72,10 +72,10 @@ async def look(problem: Exception | None) -> None:
     assert not done, "the engine has not answered yet"
     engine.answers.set()
     if problem is None:
-        assert (await asyncio.wait_for(wanted, 5)).name == "podman"
+        assert (await asyncio.wait_for(wanted, 20)).name == "podman"
     else:
         with pytest.raises(StartError, match="no engine answers"):
-            await asyncio.wait_for(wanted, 5)
+            await asyncio.wait_for(wanted, 20)
         with pytest.raises(StartError, match="no engine answers"):
             await asyncio.wait_for(watch.require(), 0.5)
     running.cancel()
