@@ -147,7 +147,7 @@ class ContainerRuntime:
         lacks_tmp = self._images.lacks_tmp(image)
         place = self._rooms.place(plan, room, make_tmp=bool(lacks_tmp))
         id = await self._own.create(make_config(plan, container, place))
-        if lacks_tmp is not None:
+        if lacks_tmp is not None or _brings_tmp(container):
             return id
         self._images.note_tmp(image, await self.engine.has_path(id, "/tmp"))
         if not self._images.lacks_tmp(image):
@@ -172,6 +172,12 @@ class ContainerRuntime:
             await self.vacate(room, [])
             raise
         return room
+
+
+def _brings_tmp(container: ContainerPlan) -> bool:
+    """Whether a /tmp in this container says nothing of its image."""
+    paths = (Path(mount.path) for mount in container.mounts)
+    return container.identity.read_only_root or any(Path("/tmp") in (path, *path.parents) for path in paths)
 
 
 def _is_personal(plan: PodPlan) -> bool:

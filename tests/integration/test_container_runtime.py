@@ -173,6 +173,18 @@ def test_mounts_are_seen_and_read_only(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_a_pod_that_mounts_a_tmp_of_its_own_takes_it_from_nobody_else(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    folder.mkdir(mode=0o777)
+
+    async def test(runtime: ContainerRuntime) -> None:
+        own = (Mount(folder, "/tmp", read_only=False),)
+        assert await said(runtime, tmp_path, probe("write", "/tmp/x", mounts=own)) == ["written"]
+        assert await said(runtime, tmp_path, probe("stat", "/tmp")) == ["1777"]
+
+    run(tmp_path, test)
+
+
 def test_limits_reach_the_cgroup_and_the_kernel_kills_at_the_memory_limit(tmp_path: Path) -> None:
     async def test(runtime: ContainerRuntime) -> None:
         plan = pod_plan(tmp_path, probe("eat", limits=Limits(memory_bytes=64 << 20, cpu_millis=500)))
