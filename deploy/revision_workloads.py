@@ -45,7 +45,10 @@ def make_deployment(revision: Json, replicas: int) -> Json:
     return {
         "apiVersion": DEPLOYMENT.api_version,
         "kind": DEPLOYMENT.kind,
-        "metadata": {**_child_metadata(revision, deployment_name(revision)), "annotations": annotations},
+        "metadata": {
+            **_child_metadata(revision, deployment_name(revision)),
+            "annotations": {**annotations, **_idle_action(revision)},
+        },
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {labels.REVISION_UID_LABEL: metadata["uid"]}},
@@ -180,6 +183,13 @@ def _annotations(revision: Json, is_scaler: bool) -> dict[str, str]:
         if key not in _NOT_INHERITED_ANNOTATIONS
         and (is_scaler or not key.startswith(f"{autoscaling_annotations.GROUP}/"))
     }
+
+
+def _idle_action(revision: Json) -> dict[str, str]:
+    """A Revision that no Route sends to keeps no frozen instance: nobody would thaw it, and its memory stays taken."""
+    marks, annotations = revision["metadata"].get("labels") or {}, revision["metadata"].get("annotations") or {}
+    is_kept = marks.get(labels.ROUTING_STATE_LABEL) == RESERVE and pilotlight.IDLE_ACTION in annotations
+    return {pilotlight.IDLE_ACTION: pilotlight.IDLE_STOP} if is_kept else {}
 
 
 def _child_metadata(revision: Json, name: str) -> Json:

@@ -146,7 +146,7 @@ def wanted_of(deployment: Json) -> Wanted:
         max_surge=surge,
         max_unavailable=unavailable,
         recreate=strategy.get("type") == "Recreate",
-        keep_paused=_annotation(spec["template"], IDLE_ACTION) == IDLE_PAUSE,
+        keep_paused=(_annotation(deployment, IDLE_ACTION) or _annotation(spec["template"], IDLE_ACTION)) == IDLE_PAUSE,
     )
 
 

@@ -234,6 +234,17 @@ def test_a_changed_routing_state_changes_no_deployment() -> None:
     assert make_deployment(before, 1) == make_deployment(after, 1)
 
 
+@pytest.mark.parametrize(("state", "action"), [("pending", "pause"), ("active", "pause"), ("reserve", "stop")])
+def test_only_a_revision_that_is_routed_to_keeps_a_frozen_instance(state: str, action: str) -> None:
+    made = stamped()
+    made["metadata"]["annotations"]["pilotlight.dev/idle-action"] = "pause"
+    made["metadata"]["labels"]["serving.knative.dev/routingState"] = state
+    deployment = make_deployment(made, 1)
+    assert deployment["metadata"]["annotations"]["pilotlight.dev/idle-action"] == action
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["pilotlight.dev/idle-action"] == "pause", "the template, and so every Pod, stays what it was"
+
+
 def test_the_pod_of_several_containers() -> None:
     spec = {
         "containers": [

@@ -13,7 +13,7 @@ from core.resources.timestamps import rfc3339
 from core.resources.workloads import DEPLOYMENT
 from core.stats import InstanceKey, NoLoads
 from core.store.memory import MemoryStore
-from deploy.controllers.deployment import WATCHES, DeploymentReconciler, template_hash
+from deploy.controllers.deployment import WATCHES, DeploymentReconciler, template_hash, wanted_of
 from tests.support.clock import FakeClock, settle
 
 
@@ -147,6 +147,14 @@ def test_at_zero_a_pausing_one_is_frozen_and_thawed() -> None:
         assert PAUSED not in thawed["metadata"]["annotations"]
 
     run(test)
+
+
+def test_what_the_deployment_says_of_idleness_goes_before_its_template() -> None:
+    marks = {"annotations": {"pilotlight.dev/idle-action": "pause"}}
+    deployment = {"metadata": {}, "spec": {"template": {"metadata": marks}}}
+    assert wanted_of(deployment).keep_paused
+    deployment["metadata"] = {"annotations": {"pilotlight.dev/idle-action": "stop"}}
+    assert not wanted_of(deployment).keep_paused
 
 
 def test_a_new_template_rolls_through() -> None:
