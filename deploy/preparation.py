@@ -20,7 +20,8 @@ from deploy.podplan import Planned
 from deploy.runtimes.base import Runtime, StartError
 from deploy.volume_files import VolumeFiles
 
-WATCHES = (Watched(DEPLOYMENT, itself),)
+_AFTER_S = 0.05  # a Deployment that changes is most often one that scales from zero: nothing to prepare, and in a hurry
+WATCHES = (Watched(DEPLOYMENT, itself, _AFTER_S),)
 SPARES = 1  # a sleeper's first request must not wait; those after it, while it scales, may
 RETRY_S = 30.0
 NOBODY = "prepared"  # who such a Pod would be: plans of one template are equal but for this

@@ -34,10 +34,15 @@ Keys: TypeAlias = Callable[[WatchEvent], Iterable[ObjectKey]]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One kind that a controller watches, and whose keys its changes concern."""
+    """One kind that a controller watches, and whose keys its changes concern.
+
+    `after_s`: nobody waits for the answer to these changes, so several in a row become one reconciliation, which keeps
+    out of the way of a cold start.
+    """
 
     kind: Kind[Any]
     keys: Keys
+    after_s: float = 0.0
 
 
 def itself(event: WatchEvent) -> Iterable[ObjectKey]:
@@ -133,12 +138,12 @@ class Controller:
         async with self._store.watch(watched.kind, since=listing.resource_version) as changes:
             async for event in changes:
                 if event.type is not EventType.BOOKMARK:
-                    self._enqueue_all(watched.keys(event))
+                    self._enqueue_all(watched.keys(event), watched.after_s)
 
-    def _enqueue_all(self, keys: Iterable[ObjectKey]) -> None:
+    def _enqueue_all(self, keys: Iterable[ObjectKey], after_s: float = 0.0) -> None:
         now = self._clock.monotonic()
         for key in keys:
-            self._queue.add(key, now)
+            self._queue.add(key, now, after_s)
         self._start_due()
 
     def _start_due(self) -> None:

@@ -34,6 +34,7 @@ from deploy.services import not_owned_message
 DEPLOYMENT_HASH_LABEL: Final = "serving.knative.dev/deployment-hash"
 # Active and the replica counts change with every start; they may be told this much later, and once for many changes.
 SETTLING_S: Final = 0.25
+TOLD_AFTER_S: Final = 0.02  # what happens below a revision is looked at after the cold start that it is part of
 RUNTIME_RETRY_S: Final = 5.0
 WORKERS: Final = 64  # a slow registry must not hold up the others
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -49,9 +50,9 @@ class RevisionReconciler:
     def controller(self) -> Controller:
         watches = (
             Watched(REVISION, when_desired_changes(itself)),
-            Watched(DEPLOYMENT, when_scale_changes(owner(REVISION))),
-            Watched(POD_AUTOSCALER, when_scale_changes(owner(REVISION))),
-            Watched(POD, self._failing.watch),
+            Watched(DEPLOYMENT, when_scale_changes(owner(REVISION)), TOLD_AFTER_S),
+            Watched(POD_AUTOSCALER, when_scale_changes(owner(REVISION)), TOLD_AFTER_S),
+            Watched(POD, self._failing.watch, TOLD_AFTER_S),
         )
         world = self._world
         return Controller("revision", world.store, self.reconcile, watches, world.clock, workers=WORKERS)
