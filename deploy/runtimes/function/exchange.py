@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import http
+import importlib
 import sys
-import traceback
 from collections.abc import MutableMapping
 from typing import Any
+
+complaints = importlib.import_module(f"{__package__}.complaints")  # by what this folder is called in its process
 
 Message = MutableMapping[str, Any]
 
@@ -73,10 +75,10 @@ class Exchange:
             await self.connection.server.app(self.scope, self.receive, self.send)
             if not self._ended and not self._gone:
                 print("the function returned without an answer", file=sys.stderr, flush=True)
-        except Exception:
+        except Exception as error:
             if not self._gone:
                 print(f"Exception on {self.scope['method']} {self.scope['path']}", file=sys.stderr)
-                traceback.print_exc()
+                complaints.complain(error)
         finally:
             if not self._ended:
                 self._fail()

@@ -83,7 +83,7 @@ def prepare(options: Options) -> None:
         if not options.packages:
             raise
         _load_package("httptools", options.packages)
-    for name in ("discovery", "shapes", "events", "exchange", "server", "websocket"):
+    for name in ("complaints", "discovery", "shapes", "events", "exchange", "server", "websocket"):
         beside(name)
     here = str(HERE)
     sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]
@@ -145,7 +145,11 @@ def main() -> int:
     options, _ = Options.parse(sys.argv[1:])
     options = Options(**{**vars(options), "folder": os.path.abspath(options.folder)})
     prepare(options)
-    return serve(load(options), options.bind, asyncio.SelectorEventLoop())
+    try:
+        return serve(load(options), options.bind, asyncio.SelectorEventLoop())
+    except Exception as error:
+        beside("complaints").complain(error)
+        return 1
 
 
 if __name__ == "__main__":

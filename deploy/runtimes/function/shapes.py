@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import inspect
 import io
 import json
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+complaints = importlib.import_module(f"{__package__}.complaints")  # by what this folder is called in its process
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
@@ -278,8 +280,8 @@ class FuncApp:
             try:
                 if hasattr(self.instance, hook):
                     await settle(getattr(self.instance, hook)(*arguments))
-            except Exception:
-                await send({"type": f"{kind}.failed", "message": traceback.format_exc()})
+            except Exception as error:
+                await send({"type": f"{kind}.failed", "message": complaints.complaint(error)})
                 return
             await send({"type": f"{kind}.complete"})
 
@@ -308,7 +310,7 @@ class FuncApp:
         try:
             await self.instance.handle(scope, receive, sender)
         except Exception as error:
-            traceback.print_exc()
+            complaints.complain(error)
             about = {"type": "dev.functions.error", "source": "/cloudevent/error"}
             await sender.structured(CloudEvent(about, {"message": f"Error: {error}"}), 500)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import importlib
 import sys
-import traceback
 from typing import Any
+
+complaints = importlib.import_module(f"{__package__}.complaints")  # by what this folder is called in its process
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
@@ -174,10 +176,10 @@ class WebSocket(asyncio.Protocol):
     async def _run(self) -> None:
         try:
             await self.server.app(self.scope, self.receive, self.send)
-        except Exception:
+        except Exception as error:
             if not self._closed:
                 print(f"Exception on WebSocket {self.scope['path']}", file=sys.stderr)
-                traceback.print_exc()
+                complaints.complain(error)
             if self._accepted:
                 self._close(FAILED, "")
             elif not self._denying:

@@ -74,7 +74,7 @@ class Zygote:
                 self._host.prepare(self._options)
                 self._function = self._host.load(self._options)
             except BaseException as error:
-                traceback.print_exc()
+                self._host.beside("complaints").complain(error)
                 self._tell({"failed": f"{type(error).__name__}: {error}"})
                 return 1
         self._printed = captured.contents
@@ -158,8 +158,8 @@ class Zygote:
             code = self._host.serve(self._function, self._options.bind, loop, later if groups else None)
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            self._host.beside("complaints").complain(error)
         finally:
             leave(code)
 

@@ -241,6 +241,7 @@ def test_an_import_that_fails_leaves_its_traceback_in_the_instances_log(tmp_path
         exit_ = await (await sandbox.start(plan.containers[0])).wait()
         assert exit_.code == 1
         assert "LookupError: gone" in exit_.message
+        assert "main.py" in exit_.message.splitlines()[1], "it begins with frames that are not the author's"
         assert any("main.py" in text for _, _, text in log_lines(plan))
         await sandbox.remove()
 

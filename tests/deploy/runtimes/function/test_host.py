@@ -147,8 +147,44 @@ def test_a_traceback_is_in_the_log_and_nowhere_else(tmp_path: Path) -> None:
         reply = function.request()
         log = function.log.read_text()
     assert b"secret" not in reply.body
-    assert "ValueError: secret" in log
-    assert "main.py" in log
+    assert first_file(log) == str(tmp_path / "f/main.py")
+    assert log.endswith("ValueError: secret\n")
+
+
+def first_file(log: str) -> str:
+    """Of the first frame that a log shows."""
+    lines = log.splitlines()
+    return lines[lines.index("Traceback (most recent call last):") + 1].split('"')[1]
+
+
+IMPORTS = {
+    "raises": ({"main": "import lib", "lib": "def f():\n raise LookupError('gone')\nf()"},
+               "main.py", "LookupError: gone"),
+    "lacks a module": ({"main": "import nothing_of_that_name"}, "main.py", "No module named 'nothing_of_that_name'"),
+    "raises from another": ({"main": "try:\n 1 / 0\nexcept Exception as e:\n raise OSError('why') from e"},
+                            "main.py", "OSError: why"),
+    "fails in new": ({"func": "def new():\n raise OSError('later')"}, "func.py", "OSError: later"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("modules", "first", "last"), IMPORTS.values(), ids=IMPORTS)
+def test_what_an_author_is_shown_begins_in_their_own_code(
+    tmp_path: Path, modules: dict[str, str], first: str, last: str
+) -> None:
+    with pytest.raises(EndedEarly) as ended, served(write(tmp_path / "f", **modules)):
+        pass
+    log = ended.value.said
+    assert first_file(log) == str(tmp_path / "f" / first)
+    assert last in log
+    assert "frozen" not in log
+    assert "deploy/runtimes" not in log
+
+
+def test_a_folder_without_a_function_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(EndedEarly) as ended, served(write(tmp_path / "f", main="x = 1")):
+        pass
+    assert "Traceback" not in str(ended.value)
+    assert "define one, or name yours" in str(ended.value)
 
 
 def test_start_comes_before_the_first_connection_and_stop_at_sigterm(tmp_path: Path) -> None:
