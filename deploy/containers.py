@@ -34,6 +34,7 @@ PULL_REASONS = frozenset({"ErrImagePull", "ErrImageNeverPull", "RegistryUnavaila
 COMPLAIN_AFTER_S = 1.0  # an aggressive probe fails a few times by design; only after this is it worth a word
 COMPLAIN_EVERY_S = 10.0
 KILL_GRACE_S_MIN = 2.0  # kubelet's minimumGracePeriodInSeconds
+STEPS_MAX = 20  # events of one start, so that a long installation does not push out the others
 MESSAGE_CHARS_MAX = 4096  # what a status may carry of a container's last words
 
 
@@ -73,6 +74,7 @@ class ContainerLoop:
         self._started_at = 0.0
         self._complained: dict[ProbeKind, float] = {}
         self._has_run = False
+        self._steps = 0  # told of by the start
 
     async def run(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -118,30 +120,19 @@ class ContainerLoop:
         backoff = self._ties.failures.in_force(key, clock.monotonic())
         if backoff is None:
             return
-        waiting = self._waiting(backoff)
+        waiting = _waiting(backoff, self.plan, self._ties)
         self._see(True, state=waiting)
         if waiting.reason in ("CrashLoopBackOff", "ImagePullBackOff"):
             self._ties.event("Warning", "BackOff", _back_off_event(waiting, self.plan, self._ties))
         await clock.sleep(backoff.until - clock.monotonic())
 
-    def _waiting(self, backoff: Backoff) -> Waiting:
-        failure, ties = backoff.failure, self._ties
-        until = ties.clock.wall() + backoff.until - ties.clock.monotonic()
-        if failure.reason in PULL_REASONS:
-            message = f'Back-off pulling image "{self.plan.image}": {failure.message}'
-            return Waiting("ImagePullBackOff", message, until)
-        if failure.reason:
-            return Waiting(failure.reason, failure.message, until)
-        pod = f"{ties.name}_{ties.namespace}({ties.uid})"
-        back_off = f"back-off {_duration(backoff.waiting_s)} restarting failed container={self.plan.name} pod={pod}"
-        return Waiting("CrashLoopBackOff", f"{back_off}: {failure.message}", until)
-
     async def _start(self, sandbox: Sandbox) -> Container | None:
         ties = self._ties
+        self._steps = 0
         if self._has_run or self.seen.restarts:
             _move_logs_aside(ties.log_dir, self.plan.name)
         try:
-            container = await sandbox.start(self.plan)
+            container = await sandbox.start(self.plan, self._hear)
         except StartError as error:
             self._ties.failures.note(self._key(), Failure(error.message, error.reason), ties.clock.monotonic())
             self._see(True, state=Waiting(error.reason, error.message))
@@ -150,7 +141,7 @@ class ContainerLoop:
         restarts = self.seen.restarts + self._has_run
         self._container, self._has_run = container, True
         self._started_at = ties.clock.monotonic()
-        if container.image_id:
+        if container.image_id and not self._steps:
             ties.event("Normal", "Pulled", f'Container image "{self.plan.image}" already present on machine')
         ties.event("Normal", "Created", f"Created container: {self.plan.name}")
         ties.event("Normal", "Started", f"Started container {self.plan.name}")
@@ -166,6 +157,13 @@ class ContainerLoop:
             unready="",
         )
         return container
+
+    def _hear(self, reason: str, message: str) -> None:
+        """What the start waits for: the latest in the status, the first of them as events."""
+        self._steps += 1
+        if self._steps <= STEPS_MAX:
+            self._ties.event("Normal", reason, message)
+        self._see(False, state=Waiting(CREATING.reason, message))
 
     async def _attend(self, container: Container) -> Exit:
         """Its life: hooks and probes beside the wait for its end."""
@@ -307,6 +305,18 @@ def _last_words(ended: Terminated) -> str:
     how = how or (f"it was ended by signal {ended.signal}" if ended.signal else f"it exited with code {ended.code}")
     lines = ended.message.strip().splitlines()
     return f"{how}: {lines[-1][:300]}" if lines else how
+
+
+def _waiting(backoff: Backoff, plan: ContainerPlan, ties: Ties) -> Waiting:
+    failure = backoff.failure
+    until = ties.clock.wall() + backoff.until - ties.clock.monotonic()
+    if failure.reason in PULL_REASONS:
+        return Waiting("ImagePullBackOff", f'Back-off pulling image "{plan.image}": {failure.message}', until)
+    if failure.reason:
+        return Waiting(failure.reason, failure.message, until)
+    pod = f"{ties.name}_{ties.namespace}({ties.uid})"
+    back_off = f"back-off {_duration(backoff.waiting_s)} restarting failed container={plan.name} pod={pod}"
+    return Waiting("CrashLoopBackOff", f"{back_off}: {failure.message}", until)
 
 
 def _back_off_event(waiting: Waiting, plan: ContainerPlan, ties: Ties) -> str:

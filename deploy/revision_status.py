@@ -74,6 +74,8 @@ def decide_status(revision: Json, seen: Seen, now: str) -> Json:
     for kind in CONDITIONS.dependents:
         if not conditions.is_false(kind):
             _start_out(conditions, kind, initialized)
+    if not initialized and conditions.get(RESOURCES_AVAILABLE).get("reason") == DEPLOYING:
+        conditions.mark_unknown(RESOURCES_AVAILABLE, DEPLOYING, _progress(seen))
     ready = _count(seen.deployment, "readyReplicas")
     failure = None if ready else _failure(seen)
     if seen.not_owned:
@@ -142,6 +144,20 @@ def _container_failure(container: Json, is_init: bool) -> Failure | None:
         return None
     text = message or ("container exited with no error" if code == 0 else ended.get("reason", ""))
     return Failure(CONTAINER_HEALTHY, f"ExitCode{code}", f"Container failed with: {text}")
+
+
+def progress_of(pod: Json) -> str:
+    """What a Pod that is being started waits for, in the runtime's words."""
+    status = pod.get("status") or {}
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") == "ContainerCreating" and waiting.get("message"):
+            return str(waiting["message"])
+    return ""
+
+
+def _progress(seen: Seen) -> str:
+    return next(filter(None, map(progress_of, seen.pods)), "")
 
 
 def _failure(seen: Seen) -> Failure | None:

@@ -115,7 +115,7 @@ def decide_status(configuration: Json, created: Json, latest_ready: str, now: st
     conditions = CONDITIONS.manage(configuration.get("status"), now)
     ready = find_condition(created) or {"status": UNKNOWN}
     if latest_ready != name:
-        conditions.mark_unknown("Ready")
+        conditions.mark_unknown("Ready", message=ready.get("message", ""))  # an installation, say; upstream is silent
     if ready["status"] == FALSE:
         message = f'Revision "{name}" failed with message: {ready.get("message", "")}.'
         conditions.mark_false("Ready", "RevisionFailed", message)

@@ -44,7 +44,7 @@ _INFORMATION: Final = ("actualReplicas", "desiredReplicas")
 class RevisionReconciler:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._failing = FailingPods()
+        self._telling = TellingPods()
         self._settles_at: dict[ObjectKey, float] = {}
 
     def controller(self) -> Controller:
@@ -52,7 +52,7 @@ class RevisionReconciler:
             Watched(REVISION, when_desired_changes(itself)),
             Watched(DEPLOYMENT, when_scale_changes(owner(REVISION)), TOLD_AFTER_S),
             Watched(POD_AUTOSCALER, when_scale_changes(owner(REVISION)), TOLD_AFTER_S),
-            Watched(POD, self._failing.watch, TOLD_AFTER_S),
+            Watched(POD, self._telling.watch, TOLD_AFTER_S),
         )
         world = self._world
         return Controller("revision", world.store, self.reconcile, watches, world.clock, workers=WORKERS)
@@ -147,10 +147,10 @@ class RevisionReconciler:
             raise TemporaryError(error.message) from error
 
     async def _pods(self, revision: Json, deployment: Json) -> Sequence[Json]:
-        """Those of its Pods that fail, where it wants some and none is ready."""
+        """Those of its Pods that have something to say, where it wants some and none is ready."""
         if not deployment["spec"].get("replicas", 0) or (deployment.get("status") or {}).get("readyReplicas"):
             return ()
-        found = [await self._world.find(POD, key) for key in self._failing.of(key_of(revision))]
+        found = [await self._world.find(POD, key) for key in self._telling.of(key_of(revision))]
         return [pod for pod in found if pod is not None]
 
     async def _update_scaler(self, revision: Json, seen: Seen) -> None:
@@ -192,9 +192,9 @@ class RevisionReconciler:
             await self._world.recorder.event(revision, "Warning", reason, message)
 
 
-class FailingPods:
-    """By revision, as the watch shows them. A Pod that gets on well shows in its Deployment; one that fails has more to
-    say."""
+class TellingPods:
+    """By revision, as the watch shows them. A Pod that gets on well shows in its Deployment; one that fails, or
+    waits for an installation, has more to say."""
 
     def __init__(self) -> None:
         self._by_revision: dict[ObjectKey, set[ObjectKey]] = {}
@@ -208,7 +208,7 @@ class FailingPods:
         if not name:
             return ()
         revision = ObjectKey(pod.namespace, name)
-        if event.type is not EventType.DELETED and revision_status.failure_of(event.object) is not None:
+        if event.type is not EventType.DELETED and _has_to_say(event.object):
             self._by_revision.setdefault(revision, set()).add(pod)
             return (revision,)
         if revision in self._by_revision:
@@ -216,6 +216,10 @@ class FailingPods:
             if not self._by_revision[revision]:
                 del self._by_revision[revision]
         return ()
+
+
+def _has_to_say(pod: Json) -> bool:
+    return revision_status.failure_of(pod) is not None or bool(revision_status.progress_of(pod))
 
 
 def _digest(container: Json, resolved: Resolved) -> Json:

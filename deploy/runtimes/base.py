@@ -10,7 +10,7 @@ read alike; the node moves the file aside before it starts a container again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,13 @@ PORT_PLACEHOLDER = "\ue000port\ue000"
 RegistryAuth: TypeAlias = Mapping[str, Mapping[str, str]]
 """Registry host → credentials as in a Docker configuration: `auth`, or `username` and `password`."""
 NO_AUTH: Final[RegistryAuth] = MappingProxyType({})
+
+Tell: TypeAlias = Callable[[str, str], None]
+"""Hears what a start waits for, as it goes on: a reason as events have it (Pulling, Installing), and a sentence."""
+
+
+def to_nobody(reason: str, message: str) -> None:
+    """The `Tell` of who does not care."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +183,7 @@ class Sandbox(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """What the machine could not honour (a memory limit without a cgroup, say): shown as a Pod event."""
 
-    async def start(self, container: ContainerPlan) -> Container:
+    async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> Container:
         """StartError."""
 
     async def pause(self) -> None:

@@ -17,7 +17,7 @@ import structlog
 from core.clients.engine import Engine, ImageFacts
 from core.clock import Clock
 from core.tasks import Started
-from deploy.runtimes.base import NO_AUTH, ContainerPlan, PodPlan, RegistryAuth, Sandbox, StartError
+from deploy.runtimes.base import NO_AUTH, ContainerPlan, PodPlan, RegistryAuth, Sandbox, StartError, Tell, to_nobody
 from deploy.runtimes.container_config import (
     as_start_error,
     check_identity,
@@ -102,9 +102,9 @@ class ContainerRuntime:
 
     # What sandboxes ask for (container_sandbox.Maker).
 
-    async def make(self, plan: PodPlan, container: ContainerPlan, room: Room) -> Made:
+    async def make(self, plan: PodPlan, container: ContainerPlan, room: Room, tell: Tell = to_nobody) -> Made:
         await self._watch.require()
-        image = await self._images.ensure(container, plan.registry_auth)
+        image = await self._images.ensure(container, plan.registry_auth, tell)
         check_identity(container.identity, image.user)
         if not (image.has_command or container.command or container.args):
             raise StartError("CreateContainerConfigError", f'image "{container.image}" has no command, nor has the Pod')

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 
 from core.clients.engine import Engine, EngineDown, EngineRefused, ImageFacts
-from deploy.runtimes.base import ContainerPlan, RegistryAuth, StartError
+from deploy.runtimes.base import ContainerPlan, RegistryAuth, StartError, Tell, to_nobody
 from deploy.runtimes.container_config import find_credentials, parse_reference
 
 
@@ -18,7 +18,7 @@ class Images:
         self._pulls: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._without_tmp: dict[str, bool] = {}
 
-    async def ensure(self, container: ContainerPlan, auth: RegistryAuth) -> ImageFacts:
+    async def ensure(self, container: ContainerPlan, auth: RegistryAuth, tell: Tell = to_nobody) -> ImageFacts:
         """The image, pulled if need be. StartError in the kubelet's words."""
         name, reference = container.image, parse_reference(container.image)
         always = container.pull_policy == "Always" and not reference.digest
@@ -31,6 +31,7 @@ class Images:
             async with self._pulls[name]:
                 if not always and (found := await self._engine.image(name)) is not None:
                     return found  # another instance has pulled it meanwhile
+                tell("Pulling", f'Pulling image "{name}"')
                 await self._engine.pull(str(reference), find_credentials(auth, reference))
             found = await self._engine.image(str(reference)) or await self._engine.image(name)
         except EngineRefused as error:

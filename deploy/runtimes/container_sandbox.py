@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from core.clients.engine import Engine, EngineDown, EngineRefused
 from core.clock import Clock
-from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan
+from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan, Tell, to_nobody
 from deploy.runtimes.container_config import as_start_error, digest_of, parse_reference
 from deploy.runtimes.container_rooms import Made, Room
 from deploy.runtimes.logfile import LogFile
@@ -33,7 +33,7 @@ class Maker(Protocol):
     engine: Engine
     clock: Clock
 
-    async def make(self, plan: PodPlan, container: ContainerPlan, room: Room) -> Made:
+    async def make(self, plan: PodPlan, container: ContainerPlan, room: Room, tell: Tell) -> Made:
         """Creates a container and takes hold of its output. StartError."""
 
     async def vacate(self, room: Room, ids: list[str]) -> None:
@@ -68,7 +68,7 @@ class ContainerSandbox:
     def warnings(self) -> tuple[str, ...]:
         return self._warnings
 
-    async def start(self, container: ContainerPlan) -> Container:
+    async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> Container:
         if (before := self._started.pop(container.name, None)) is not None:
             await self._maker.remove(before.engine_id)  # a restart begins with the image's files, as in Kubernetes
         made = self._room.made.pop(container.name, None)
@@ -76,7 +76,7 @@ class ContainerSandbox:
             await self._maker.discard(made)
             made = None
         if made is None:
-            made = await self._maker.make(self._plan, container, self._room)
+            made = await self._maker.make(self._plan, container, self._room, tell)
         log = LogFile(self._plan.log_dir / f"{container.name}.log")
         running = EngineContainer(self._maker, made, log)
         try:

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -28,11 +29,12 @@ import structlog
 
 from deploy.runtimes.base import StartError
 from deploy.runtimes.function.discovery import parse
+from deploy.runtimes.installing import useful
 
 _log = structlog.get_logger()
 
 INSTALL_S_MAX = 900.0
-LINES_SHOWN = 12  # of pip's output, in an error
+LINE_BYTES_MAX = 1 << 20  # of pip's output; a compiler's command line may be long
 # What Knative func and Google's builders provide without being asked; installed where a function imports it and its
 # own requirements do not bring it.
 IMPLIED = {"functions_framework": "functions-framework>=3,<4", "cloudevents": "cloudevents>=2.2,<3"}
@@ -203,7 +205,7 @@ class Environments:
                 "ErrImagePull", f"the requirements were not installed within {INSTALL_S_MAX:.0f} s"
             ) from None
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)  # thousands of files
 
     def _teller(self, digest: str) -> Progress:
         def tell(line: str) -> None:
@@ -236,6 +238,8 @@ async def _run(argv: Sequence[str], cwd: Path, tell: Progress) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # with the compilers that it runs, so that they end with it
+        limit=LINE_BYTES_MAX,
     )
     lines: list[str] = []
     try:
@@ -249,19 +253,10 @@ async def _run(argv: Sequence[str], cwd: Path, tell: Progress) -> None:
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if code != 0:
         raise StartError("ErrImagePull", "the requirements cannot be installed:\n" + useful(lines))
-
-
-def useful(lines: Sequence[str]) -> str:
-    """The lines of pip's output that say what went wrong: its errors, or else the last ones."""
-    noise = re.compile(r"^\s*$|^\[notice\]|^Collecting |^\s*Downloading |^\s*Using cached |^\[end of output\]")
-    kept = [line for line in lines if not noise.search(line)]
-    first = next((place for place, line in enumerate(kept) if line.lstrip().lower().startswith("error")), None)
-    chosen = kept[first : first + LINES_SHOWN] if first is not None else kept[-LINES_SHOWN:]
-    return "\n".join(chosen)
 
 
 def _make_folder(root: Path) -> Path:

@@ -28,6 +28,8 @@ from deploy.runtimes.base import (
     RegistryAuth,
     Sandbox,
     StartError,
+    Tell,
+    to_nobody,
 )
 from deploy.runtimes.ports import Ports, PortsExhausted
 from deploy.runtimes.spawning import Command, Process, SpawnerLink, SpawnFailed
@@ -114,7 +116,7 @@ class ProcessSandbox:
                 said.append(f"container {container.name}: root filesystem and capabilities are those of the machine")
         return tuple(said)
 
-    async def start(self, container: ContainerPlan) -> Container:
+    async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> Container:
         command = self._command(container.on_port(self._port))
         try:
             process = await self._link.start(command)

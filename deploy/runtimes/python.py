@@ -17,7 +17,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +26,20 @@ import structlog
 
 from core.clock import Clock
 from core.tasks import Started
-from deploy.runtimes.base import NO_AUTH, Container, ContainerPlan, PodPlan, RegistryAuth, Sandbox, StartError
+from deploy.runtimes.base import (
+    NO_AUTH,
+    Container,
+    ContainerPlan,
+    PodPlan,
+    RegistryAuth,
+    Sandbox,
+    StartError,
+    Tell,
+    to_nobody,
+)
 from deploy.runtimes.environments import Environment, Environments
 from deploy.runtimes.folders import SCHEME, Folders, Snapshot
+from deploy.runtimes.installing import Steps
 from deploy.runtimes.instance import CONTROL
 from deploy.runtimes.ports import Ports
 from deploy.runtimes.process import INHERITED, LOOPBACK, ProcessContainer, ProcessSandbox, home_of, take_port
@@ -44,8 +55,6 @@ COLLECT_EVERY_S = 6 * 3600.0
 KEPT_UNUSED_S = 14 * 86400.0  # snapshots and environments that nothing has asked for since
 
 PREPARED_MAX = 4096  # remembered; then it begins anew
-
-Progress = Callable[[str, str], None]  # image, line
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,6 @@ class PythonRuntime:
         self._environments = Environments(settings.data / "environments")
         self._logs = settings.data / "templates"
         self.templates = Templates(link, settings.templates_max)
-        self.progress: Progress = lambda image, line: None  # the roof may listen
         self._running: set[PythonSandbox] = set()
         self._prepared: dict[tuple[str, bool], Prepared] = {}
 
@@ -124,7 +132,7 @@ class PythonRuntime:
         self._running.add(sandbox)
         return sandbox
 
-    async def prepared(self, container: ContainerPlan) -> Prepared:
+    async def prepared(self, container: ContainerPlan, tell: Tell = to_nobody) -> Prepared:
         """StartError. Costs nothing when an immutable image (`…@sha256:…`) has been prepared before."""
         asked = (container.image, "FUNCTION_TARGET" in container.env)
         known = self._prepared.get(asked)
@@ -133,9 +141,13 @@ class PythonRuntime:
         snapshot = await asyncio.to_thread(self._folders.snapshot, container.image)
         if known is not None and known.snapshot == snapshot and known.is_there:
             return known
-        environment = await self._environments.ensure(
-            snapshot.folder, tuple(container.env), lambda line: self.progress(container.image, line)
-        )
+        steps = Steps()
+
+        def progress(line: str) -> None:
+            if step := steps.take(line, self._clock.monotonic()):
+                tell("Installing", step)
+
+        environment = await self._environments.ensure(snapshot.folder, tuple(container.env), progress)
         if len(self._prepared) >= PREPARED_MAX:
             self._prepared.clear()
         self._prepared[asked] = Prepared(snapshot, environment)
@@ -261,8 +273,8 @@ class PythonSandbox(ProcessSandbox):
         reasons = {why for key in self._keys if (why := self._runtime.templates.why_not(key))}
         return (*super().warnings, *(f"started as a fresh process, not forked: {why}" for why in sorted(reasons)))
 
-    async def start(self, container: ContainerPlan) -> Container:
-        prepared = await self._runtime.prepared(container)
+    async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> Container:
+        prepared = await self._runtime.prepared(container, tell)
         self.used.append(prepared)
         start = FunctionStart(self._plan, container.on_port(self._plan.port), prepared)
         _check_access(start)

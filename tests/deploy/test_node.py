@@ -19,7 +19,7 @@ from core.resources.pods import POD
 from core.stats import InstanceKey, NoLoads
 from core.store.base import DeleteOptions
 from core.store.memory import MemoryStore
-from deploy.runtimes.base import ContainerPlan
+from deploy.runtimes.base import ContainerPlan, Tell
 from tests.support.clock import FakeClock, settle
 from tests.support.pods import (
     KINDS,
@@ -200,6 +200,23 @@ def test_an_image_that_is_not_there(tmp_path: Path) -> None:
         stuck = await world.until(name, lambda obj: waiting_reason(obj) == "ImagePullBackOff")
         assert "no such image" in state(stuck)["waiting"]["message"]
         assert await world.until_said(name, "Failed") == 'Error: no such image: "test/nowhere"'
+
+    run(tmp_path, test)
+
+
+def test_what_a_start_waits_for_is_seen_while_it_waits(tmp_path: Path) -> None:
+    async def test(world: NodeWorld) -> None:
+        world.runtime.steps = [f"Collecting package{number}" for number in range(30)]
+        world.runtime.installed.clear()
+        name = await world.create(pod())
+        waiting = await world.until(name, lambda obj: "package29" in state(obj).get("waiting", {}).get("message", ""))
+        assert (waiting_reason(waiting), phase(waiting)) == ("ContainerCreating", "Pending")
+        await world.until_said(name, "Installing")
+        world.runtime.installed.set()
+        await world.until(name, is_ready)
+        await world.until_said(name, "Started")
+        reasons = [reason for reason, _ in await world.events(name)]
+        assert (reasons.count("Installing"), reasons.count("Pulled")) == (20, 0)
 
     run(tmp_path, test)
 
@@ -511,8 +528,8 @@ def test_a_loop_that_fails_leaves_nothing_and_begins_again(tmp_path: Path, monke
     monkeypatch.setattr("deploy.node.RETRY_S", 0.1)
     start, failed = FakeSandbox.start, []
 
-    async def start_late(sandbox: FakeSandbox, plan: ContainerPlan) -> FakeContainer:
-        started = await start(sandbox, plan)
+    async def start_late(sandbox: FakeSandbox, plan: ContainerPlan, tell: Tell) -> FakeContainer:
+        started = await start(sandbox, plan, tell)
         if plan.name == "unlucky" and not failed:
             failed.append((sandbox, started))
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -14,7 +14,17 @@ from dataclasses import replace
 
 from core.clock import Clock, SystemClock
 from core.tasks import Started
-from deploy.runtimes.base import NO_AUTH, Address, ContainerPlan, Exit, PodPlan, RegistryAuth, StartError
+from deploy.runtimes.base import (
+    NO_AUTH,
+    Address,
+    ContainerPlan,
+    Exit,
+    PodPlan,
+    RegistryAuth,
+    StartError,
+    Tell,
+    to_nobody,
+)
 from deploy.runtimes.logfile import LogFile
 from deploy.runtimes.ports import Ports
 
@@ -187,8 +197,12 @@ class FakeSandbox:
     def address(self) -> Address | None:
         return None if self._port is None else Address("127.0.0.1", self._port)
 
-    async def start(self, container: ContainerPlan) -> FakeContainer:
+    async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> FakeContainer:
         container = container.on_port(self._port)
+        for step in self._runtime.steps:
+            tell("Installing", step)
+            await asyncio.sleep(0)
+        await self._runtime.installed.wait()
         self._runtime.starts.append((self.plan.instance.name, container.name))
         if self._runtime.start_delay_s:
             await self._runtime.clock.sleep(self._runtime.start_delay_s)
@@ -235,6 +249,9 @@ class FakeRuntime:
         self.clock: Clock = clock or SystemClock()
         self.programs: dict[str, Program] = {**PROGRAMS, **(programs or {})}
         self.start_delay_s = 0.0
+        self.steps: list[str] = []  # told of before each start
+        self.installed = asyncio.Event()  # which waits for this
+        self.installed.set()
         self.on_execute: OnExecute = lambda command: (0, "")  # of containers that start from now on
         self.resolved_with: RegistryAuth = NO_AUTH
         self.unavailable: str | None = None

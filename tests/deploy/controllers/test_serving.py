@@ -206,6 +206,15 @@ async def test_one_that_never_binds_its_port_fails_at_its_deadline(platform: Pla
 
 
 @story
+async def test_what_a_first_start_waits_for_is_told_by_the_service(platform: Platform) -> None:
+    platform.node.states["hello-00001"] = waiting("ContainerCreating", "Collecting flask")
+    await platform.service()
+    assert await platform.condition(REVISION, "hello-00001") == ("Unknown", "Deploying")
+    for kind, name in ((REVISION, "hello-00001"), (CONFIGURATION, "hello"), (SERVICE, "hello")):
+        assert await platform.message(kind, name) == "Collecting flask"
+
+
+@story
 async def test_a_start_that_fails_after_it_was_ready(platform: Platform) -> None:
     await platform.service()
     platform.scaler.scale("hello-00001", 0)

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.runtimes import environments
 from deploy.runtimes.base import StartError
-from deploy.runtimes.environments import BASE, Environments, read_requirements, useful
+from deploy.runtimes.environments import BASE, Environments, read_requirements
 from tests.support.functions import make_wheel, write
 
 
@@ -174,9 +174,3 @@ def test_the_base_environment_is_this_interpreter(tmp_path: Path) -> None:
     assert environment == BASE
     assert environment.python == sys.executable
     assert not (tmp_path / "e").exists()
-
-
-def test_useful_lines_begin_with_the_error() -> None:
-    noise = ["Collecting a", "  Downloading a.whl", "", "[notice] a new release"]
-    assert useful([*noise, "ERROR: no match", "ERROR: no a"]) == "ERROR: no match\nERROR: no a"
-    assert useful([*noise, "killed"]) == "killed"

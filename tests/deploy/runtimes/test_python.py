@@ -460,14 +460,17 @@ def test_an_environment_of_its_own_is_used(tmp_path: Path) -> None:
     async def test(running: Platform) -> None:
         container = function(tmp_path / "f", text)
         (tmp_path / "f/requirements.txt").write_text(f"./{make_wheel(tmp_path / 'f').name}\n")
-        said: list[str] = []
-        running.python.progress = lambda image, line: said.append(line)
-        async with started(running, container) as sandbox:
-            word, foreign, prefix = await ask(sandbox)
+        said: list[tuple[str, str]] = []
+        plan = pod_plan(running.folder, container)
+        sandbox = await running.python.sandbox(plan)
+        await sandbox.start(plan.containers[0], lambda reason, message: said.append((reason, message)))
+        assert await http_status(sandbox.address) == 200
+        word, foreign, prefix = await ask(sandbox)
+        await sandbox.remove()
         assert (word, foreign) == ("tiny", False)
         assert prefix.startswith(str(running.folder / "data/environments"))
-        assert said[0] == "making an environment"
-        assert said[-1] == "ready"
+        assert said[0] == ("Installing", "making an environment")
+        assert said[-1] == ("Installing", "Installing collected packages: tinything")
 
     run(tmp_path, test)
 

@@ -1,4 +1,4 @@
-"""deploy/runtimes/function/host.py and discovery.py: every shape of a function, in a process of its own."""
+"""deploy/runtimes/function: host.py, discovery.py, and deploy/runtimes/function/complaints.py, each in a process."""
 
 from __future__ import annotations
 
