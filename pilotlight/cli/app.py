@@ -5,6 +5,9 @@ Exit codes: 0 done, 1 the platform refused or a thing is not ready, 2 the comman
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +15,15 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from core.errors import ApiError, TemporaryError
+from core.errors import ApiError, PermanentError, TemporaryError
+from deploy.runtimes.base import StartError
 from pilotlight.cli import build, demo, dev, doctor, functions, insight, logs, platform
 from pilotlight.cli.kn import domain, revision, route, service
 from pilotlight.cli.output import problems
 from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.cli.waiting import NotReady
 from pilotlight.datadir import DataDir, default_data_dir
+from pilotlight.listeners import PortProblem
 
 app = typer.Typer(
     name="pilotlight",
@@ -64,31 +69,45 @@ app.add_typer(domain.app, name="domain")
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code."""
     try:
-        result = app(list(arguments), standalone_mode=False)
-    except ApiError as error:
-        return _fail(_describe(error), 1)
-    except (TemporaryError, NotReady) as error:
-        return _fail(str(error), 1)
-    except (UsageProblem, ValueError) as error:
-        return _fail(str(error), 2)
+        result = app(list(arguments), prog_name="pilotlight", standalone_mode=False)
+        sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return 130
-    except KeyboardInterrupt:
-        return 130
-    except TyperException as error:
-        return _fail(error.format_message(), 2)
+    except BrokenPipeError:  # whoever read the answer has had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _fail(error, as_json="--json" in arguments)
     return result if isinstance(result, int) else 0
 
 
-def _fail(message: str, code: int) -> int:
-    problems.print(f"error: {message}", markup=False)
+def _fail(error: Exception, *, as_json: bool) -> int:
+    """Tells what went wrong in one sentence, on standard error. Our own mistakes keep their trace."""
+    if isinstance(error, ExceptionGroup):
+        return _fail(error.exceptions[0], as_json=as_json)
+    code, message = _ending(error)
+    if as_json:
+        reason = error.reason if isinstance(error, ApiError | PermanentError) else type(error).__name__
+        problems.print(json.dumps({"error": {"message": message, "reason": reason}}), markup=False)
+    else:
+        # A group without a command is no mistake worth the word: its help is what was wanted.
+        problems.print(message if message.startswith("Usage:") else f"error: {message}", markup=False)
     return code
 
 
-def _describe(error: ApiError) -> str:
-    if len(error.causes) < 2:
-        return error.message
-    lines = (f"  {cause}" for cause in error.causes)
-    return "\n".join([error.message, *lines])
+def _ending(error: Exception) -> tuple[int, str]:
+    """The exit code and the sentence."""
+    match error:
+        case TyperException():
+            return 2, error.format_message()
+        case UsageProblem() | ValueError():
+            return 2, str(error)
+        case ApiError():
+            return 1, error.message
+        case TemporaryError() | PermanentError() | NotReady() | PortProblem() | StartError():
+            return 1, str(error)
+        case OSError(strerror=str() as why):
+            return 1, f"{error.filename}: {why}" if error.filename else why
+    raise error

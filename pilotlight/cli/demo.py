@@ -28,7 +28,7 @@ from pilotlight.cli.functions import apply_service, invoke, parse_server_timing,
 from pilotlight.cli.output import console, say
 from pilotlight.cli.platform import start_detached, stop
 from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import NotReady
+from pilotlight.cli.waiting import NotReady, Waiting
 from pilotlight.datadir import DataDir, Running
 from pilotlight.options import PlatformOptions
 
@@ -71,7 +71,7 @@ async def show(client: KubernetesClient, session: Session, running: Running, fol
         scale_max=INSTANCES_MAX,
         annotations={"autoscaling.knative.dev/window": "6s", "autoscaling.knative.dev/target": "20"},
     )
-    service = await apply_service(client, make_service(options), 60.0)
+    service = await apply_service(client, make_service(options), Waiting(timeout_s=60.0))
     revision = service["status"]["latestReadyRevisionName"]
     step(f"deployed {folder.name} as revision {revision}: {service['status']['url']}")
 

@@ -27,12 +27,11 @@ from pilotlight.cli.logs import print_logs
 from pilotlight.cli.output import note, say
 from pilotlight.cli.platform import start_detached, stop
 from pilotlight.cli.session import Session
-from pilotlight.cli.waiting import NotReady
+from pilotlight.cli.waiting import NotReady, Waiting
 from pilotlight.datadir import DataDir
 from pilotlight.options import PlatformOptions
 
 SOURCE_ANNOTATION = "pilotlight.dev/source-digest"
-READY_TIMEOUT_S = 600.0
 
 
 def dev_command(
@@ -74,7 +73,7 @@ async def _deploy(client: KubernetesClient, session: Session, folders: Folders, 
     try:
         snapshot = await asyncio.to_thread(folders.snapshot, f"{SCHEME}{folder}")
         document = make_document(session.namespace, folder, name, snapshot.digest)
-        service = await apply_service(client, document, READY_TIMEOUT_S)
+        service = await apply_service(client, document, Waiting())
     except (ApiError, NotReady, StartError) as error:
         note(f"✗ {_brief(str(error))}")
         return

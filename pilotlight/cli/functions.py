@@ -21,7 +21,7 @@ from core.resources.serving import SERVICE
 from pilotlight.cli.documents import FunctionOptions, make_service, parse_pairs
 from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem, gateway_url
-from pilotlight.cli.waiting import wait_ready
+from pilotlight.cli.waiting import Waiting, wait_ready, with_waiting
 
 MANAGER = "pilotlight"
 TIMING_REQUEST_HEADER = "Pilotlight-Timing"
@@ -31,6 +31,7 @@ Name = Annotated[str, typer.Argument(help="The Service's name.")]
 Json_ = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+@with_waiting
 def deploy_command(
     context: typer.Context,
     name: Name,
@@ -45,9 +46,9 @@ def deploy_command(
     scale_max: Annotated[int | None, typer.Option(help="Most instances; 0 is no bound.")] = None,
     idle_action: Annotated[str | None, typer.Option(help="At zero: stop | pause.")] = None,
     annotation: Annotated[list[str] | None, typer.Option("--annotation", "-a", help="On the revision.")] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is Ready.")] = True,
-    wait_timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600.0,
     as_json: Json_ = False,
+    *,
+    waiting: Waiting,
 ) -> None:
     """Deploy a function, or a new revision of one: a folder, an image, or a command."""
     session: Session = context.obj
@@ -68,21 +69,18 @@ def deploy_command(
             annotations=parse_pairs(annotation or (), "--annotation"),
         )
     )
-    service = session.run(lambda client: apply_service(client, document, wait_timeout if wait else None))
+    service = session.run(lambda client: apply_service(client, document, waiting))
     if as_json:
         print_json(service)
-    elif wait:
+    elif waiting.wanted:
         say(f"{name} is ready: revision {service['status']['latestReadyRevisionName']}")
         say(service["status"]["url"])
     else:
         say(f"{name} was accepted; `pilotlight service wait {name}` returns when it is ready")
 
 
-async def apply_service(client: KubernetesClient, document: Json, wait_timeout_s: float | None) -> Json:
-    applied = await client.apply(SERVICE, document, MANAGER)
-    if wait_timeout_s is None:
-        return applied
-    return await wait_ready(client, SERVICE, applied, wait_timeout_s, note)
+async def apply_service(client: KubernetesClient, document: Json, waiting: Waiting) -> Json:
+    return await wait_ready(client, SERVICE, await client.apply(SERVICE, document, MANAGER), waiting, note)
 
 
 def invoke_command(

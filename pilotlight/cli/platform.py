@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pilotlight.cli.output import note, say
+from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.datadir import DataDir, Running, is_alive
 from pilotlight.options import PlatformOptions
@@ -88,16 +88,19 @@ def _last_words(log: Path, began: int) -> str:
     return lines[-1].removeprefix("error: ") if lines else f"the platform ended at once: see {log}"
 
 
-def down_command(context: typer.Context) -> None:
+def down_command(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
     """Stop the platform: running requests end first."""
     session: Session = context.obj
     running = session.data_dir.running()
-    if running is None:
-        say(f"no platform is running on {session.data_dir.root}")
-        return
-    note(f"stopping the platform (pid {running.pid})")
-    stop(running)
-    say("stopped")
+    if running is not None:
+        note(f"stopping the platform (pid {running.pid})")
+        stop(running)
+    if as_json:
+        print_json({"stopped": running.pid if running else None, "data_dir": str(session.data_dir.root)})
+    else:
+        say("stopped" if running else f"no platform is running on {session.data_dir.root}")
 
 
 def stop(running: Running) -> None:

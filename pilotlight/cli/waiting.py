@@ -4,11 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
 
 from core.clients.kubernetes import KubernetesClient
 from core.errors import Expired, NotFound
 from core.resources.meta import Json, Kind
+from pilotlight.cli.expansion import Command, expand, option
+
+_WINDOW_HELP = "Seconds that a failure may take to mend itself."
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Whether a command waits for what it changed, for how long, and how long a Ready=False may take to mend itself."""
+
+    wanted: bool = True
+    timeout_s: float = 600.0
+    window_s: float = 2.0
+
+
+def with_waiting(command: Command) -> Command:
+    """Adds kn's options to a command that has a parameter `waiting: Waiting`."""
+    options = [
+        option("wait", Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is Ready.")], True),
+        option("at_once", Annotated[bool, typer.Option("--async", hidden=True, help="Former --no-wait.")], False),
+        option("timeout_s", Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")], 600.0),
+        option("window_s", Annotated[float, typer.Option("--wait-window", help=_WINDOW_HELP)], 2.0),
+    ]
+    return expand(
+        command,
+        "waiting",
+        options,
+        lambda given: Waiting(given["wait"] and not given["at_once"], given["timeout_s"], given["window_s"]),
+    )
 
 
 class NotReady(Exception):
@@ -28,24 +59,26 @@ def is_current(obj: Json) -> bool:
 
 
 async def wait_ready(
-    client: KubernetesClient, kind: Kind[Any], obj: Json, timeout_s: float, tell: Callable[[str], None]
+    client: KubernetesClient, kind: Kind[Any], obj: Json, waiting: Waiting, tell: Callable[[str], None]
 ) -> Json:
-    """The object once it is Ready for its own generation. NotReady with the reason, also at once on Ready=False.
+    """The object once it is Ready for its own generation; as it is where no waiting is wanted. NotReady.
 
-    A False that turns up while the platform still works on it (kn's wait window) gets two more seconds to change.
+    A Ready=False ends the wait when it has stood for the window: the platform may still be working on it.
     """
+    if not waiting.wanted:
+        return obj
     name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace", "")
     told = ""
     last: Json = obj
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(waiting.timeout_s):
             while True:
                 last = await client.get(kind, name, namespace)
                 ready = condition(last)
                 if is_current(last):
                     if ready.get("status") == "True":
                         return last
-                    if ready.get("status") == "False" and await _stays_false(client, kind, last):
+                    if ready.get("status") == "False" and await _stays_false(client, kind, last, waiting.window_s):
                         raise NotReady(f"{kind.kind} {name}: {ready.get('reason')}: {ready.get('message')}")
                 message = ready.get("message") or ready.get("reason") or ""
                 if message and message != told:
@@ -55,16 +88,31 @@ async def wait_ready(
     except TimeoutError:
         ready = condition(last)
         why = ready.get("message") or ready.get("reason") or "it has no status yet"
-        raise NotReady(f"{kind.kind} {name} was not ready within {timeout_s:g} s: {why}") from None
+        raise NotReady(f"{kind.kind} {name} was not ready within {waiting.timeout_s:g} s: {why}") from None
 
 
-async def _stays_false(client: KubernetesClient, kind: Kind[Any], obj: Json, window_s: float = 2.0) -> bool:
+async def _stays_false(client: KubernetesClient, kind: Kind[Any], obj: Json, window_s: float) -> bool:
     try:
         async with asyncio.timeout(window_s):
             await _next_change(client, kind, obj)
     except TimeoutError:
         return True
     return False
+
+
+async def wait_gone(client: KubernetesClient, kind: Kind[Any], name: str, namespace: str, timeout_s: float) -> None:
+    """Returns when no object of that name is left. NotReady names what holds it."""
+    obj: Json = {}
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                obj = await client.get(kind, name, namespace)
+                await _next_change(client, kind, obj)
+    except NotFound:
+        return
+    except TimeoutError:
+        held = ", ".join(obj.get("metadata", {}).get("finalizers") or ()) or "its grace period"
+        raise NotReady(f"{kind.kind} {name} was not gone within {timeout_s:g} s: held by {held}") from None
 
 
 async def _next_change(client: KubernetesClient, kind: Kind[Any], obj: Json) -> None:

@@ -13,6 +13,8 @@ from pilotlight.cli.kn.describe import DOMAIN_HEADER, describe_plain, domain_row
 from pilotlight.cli.kn.objects import (
     Namespace,
     TargetName,
+    Wait,
+    WaitTimeout,
     add_describe,
     add_list,
     delete_objects,
@@ -20,13 +22,14 @@ from pilotlight.cli.kn.objects import (
 )
 from pilotlight.cli.output import note, say
 from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import wait_ready
+from pilotlight.cli.waiting import Waiting, wait_ready
 
 app = typer.Typer(help="Manage DomainMappings.", no_args_is_help=True)
 add_list(app, DOMAIN_MAPPING, DOMAIN_HEADER, domain_row)
 add_describe(app, DOMAIN_MAPPING, describe_plain)
 
 Reference = Annotated[str, typer.Option("--ref", help="ksvc:NAME[:NAMESPACE], kroute:NAME, or a service's name.")]
+Certificate = Annotated[str | None, typer.Option("--tls", help="Secret with the domain's certificate.")]
 _KINDS = {
     "ksvc": ("serving.knative.dev/v1", "Service"),
     "kroute": ("serving.knative.dev/v1", "Route"),
@@ -39,7 +42,7 @@ def create_command(
     context: typer.Context,
     name: TargetName,
     ref: Reference,
-    tls: Annotated[str | None, typer.Option(help="Secret with the domain's certificate.")] = None,
+    tls: Certificate = None,
     namespace: Namespace = None,
 ) -> None:
     """Map a domain to a service or a route."""
@@ -57,18 +60,22 @@ def create_command(
 
     async def work(client: KubernetesClient) -> Json:
         created = await client.create(DOMAIN_MAPPING, document, fieldManager="pilotlight")
-        return await wait_ready(client, DOMAIN_MAPPING, created, 60.0, note)
+        return await wait_ready(client, DOMAIN_MAPPING, created, Waiting(timeout_s=60.0), note)
 
     session.run(work)
     say(f"Domain mapping '{name}' created in namespace '{scope}'.")
 
 
 @app.command("update")
-def update_command(context: typer.Context, name: TargetName, ref: Reference, namespace: Namespace = None) -> None:
+def update_command(
+    context: typer.Context, name: TargetName, ref: Reference, tls: Certificate = None, namespace: Namespace = None
+) -> None:
     """Map the domain to another service or route."""
     session: Session = context.obj
     scope = namespace_of(context, namespace)
-    change = {"spec": {"ref": parse_reference(ref, scope)}}
+    change: Json = {"spec": {"ref": parse_reference(ref, scope)}}
+    if tls:
+        change["spec"]["tls"] = {"secretName": tls}
     session.run(lambda client: client.patch(DOMAIN_MAPPING, name, scope, change))
     say(f"Domain mapping '{name}' updated in namespace '{scope}'.")
 
@@ -78,9 +85,11 @@ def delete_command(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Domains.")],
     namespace: Namespace = None,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = 600.0,
 ) -> None:
     """Delete domain mappings."""
-    delete_objects(context, DOMAIN_MAPPING, namespace_of(context, namespace), names)
+    delete_objects(context, DOMAIN_MAPPING, namespace_of(context, namespace), names, Waiting(wait, wait_timeout))
 
 
 def parse_reference(text: str, namespace: str) -> Json:

@@ -6,13 +6,13 @@ flag and what it expects.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from core.resources.meta import Json
 
 AUTOSCALING = "autoscaling.knative.dev"
+USER_IMAGE = "client.knative.dev/user-image"
 VISIBILITY_LABEL = "networking.knative.dev/visibility"
 STRICT_SECURITY_CONTEXT: Json = {
     "allowPrivilegeEscalation": False,
@@ -65,7 +65,7 @@ def split_pairs(pairs: Iterable[str], flag: str) -> Iterator[tuple[str, str | No
 def edit_image(service: Json, value: str) -> None:
     container(service)["image"] = value
     annotations = template(service).get("metadata", {}).get("annotations", {})
-    annotations.pop("client.knative.dev/user-image", None)
+    annotations.pop(USER_IMAGE, None)
 
 
 def edit_env(service: Json, pairs: Sequence[str]) -> None:
@@ -203,13 +203,14 @@ def edit_probe(name: str, flag: str) -> Any:
 def _handler(value: str, flag: str) -> Json:
     kind, _, rest = value.partition(":")
     parts = rest.split(":")
-    if kind in ("http", "https") and len(parts) == 3:
+    numbered = len(parts) < 2 or parts[1] == "" or parts[1].isdigit()
+    if kind in ("http", "https") and len(parts) == 3 and numbered:
         host, port, path = parts
         action: Json = {"port": int(port or 0), "path": path or "/"}
         if host:
             action["host"] = host
         return {"httpGet": {**action, "scheme": "HTTPS"} if kind == "https" else action}
-    if kind == "tcp" and len(parts) == 2:
+    if kind == "tcp" and len(parts) == 2 and numbered:
         host, port = parts
         return {"tcpSocket": {"port": int(port or 0), **({"host": host} if host else {})}}
     if kind == "exec" and rest:
@@ -265,10 +266,6 @@ def edit_container_field(*path: str) -> Any:
     return edit
 
 
-def edit_command(service: Json, value: str) -> None:
-    container(service)["command"] = [value]
-
-
 def edit_pull_secret(service: Json, value: str) -> None:
     _assign(pod_spec(service), "imagePullSecrets", [{"name": value}] if value else [])
 
@@ -280,10 +277,6 @@ def edit_security_context(service: Json, value: str) -> None:
         container(service)["securityContext"] = dict(STRICT_SECURITY_CONTEXT)
     else:
         container(service).pop("securityContext", None)
-
-
-def edit_node_selector(service: Json, pairs: Sequence[str]) -> None:
-    set_or_remove(pod_spec(service).setdefault("nodeSelector", {}), pairs, "--node-selector")
 
 
 def edit_containers(service: Json, containers: Sequence[Json]) -> None:
@@ -342,15 +335,21 @@ def _source(reference: str, flag: str) -> tuple[str, str]:
     return _SOURCES[kind], name
 
 
-def edit_tolerations(service: Json, values: Sequence[str]) -> None:
-    """`Key=k,Operator=Equal,Value=v,Effect=NoSchedule`, or JSON."""
-    current = pod_spec(service).setdefault("tolerations", [])
-    for value in values:
-        if value.startswith("{"):
-            current.append(json.loads(value))
-            continue
-        entry = {key[:1].lower() + key[1:]: text for key, text in split_pairs(value.split(","), "--toleration")}
-        current.append(entry)
+def refuse_profile(service: Json, value: str) -> None:
+    raise ValueError(
+        f"--profile {value}: profiles are sets of annotations for a service mesh, and there is none on one machine; "
+        "give the annotations you need with --annotation"
+    )
+
+
+def edit_image_lock(service: Json, revision: Json) -> None:
+    """`--lock-to-digest`: the image as that revision resolved it. The name asked for stays in an annotation."""
+    serving, ran = container(service), container({"spec": {"template": {"spec": revision["spec"]}}})
+    statuses = (revision.get("status") or {}).get("containerStatuses") or ()
+    digest = next((entry.get("imageDigest") for entry in statuses if entry["name"] == ran.get("name")), None)
+    if digest and "@sha256:" in digest and not digest.startswith("dir:") and serving.get("image") == ran.get("image"):
+        template_annotations(service).setdefault(USER_IMAGE, serving["image"])
+        serving["image"] = digest
 
 
 def _assign(parent: Json, field: str, entries: list[Any]) -> None:

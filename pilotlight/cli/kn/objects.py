@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from core.clients.kubernetes import KubernetesClient
+from core.errors import ApiError
 from core.resources.meta import Json, Kind
 from pilotlight.cli.output import print_json, print_table, print_yaml, say
 from pilotlight.cli.session import Session
+from pilotlight.cli.waiting import Waiting, wait_gone
 
 
 class Format(StrEnum):
@@ -25,8 +27,11 @@ class Format(StrEnum):
 Output = Annotated[Format | None, typer.Option("--output", "-o", help="Instead of the table or the text.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")]
+Selector = Annotated[str, typer.Option("--selector", "-l", help="Only with these labels, as app=x,tier!=y.")]
 NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave the header line out.")]
 TargetName = Annotated[str, typer.Argument(help="Name.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is gone.")]
+WaitTimeout = Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
 
 
@@ -77,11 +82,14 @@ def add_list(app: typer.Typer, kind: Kind[Any], header: Sequence[str], row: Row)
         all_namespaces: AllNamespaces = False,
         output: Output = None,
         as_json: AsJson = False,
+        selector: Selector = "",
         no_headers: NoHeaders = False,
     ) -> None:
         session: Session = context.obj
         scope = None if all_namespaces else namespace_of(context, namespace)
-        query = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        query = {"labelSelector": selector} if selector else {}
+        if name:
+            query["fieldSelector"] = f"metadata.name={name}"
         listing = session.run(lambda client: client.list(kind, scope, **query))
         if chosen := Format.JSON if as_json else output:
             emit(kind, listing, chosen)
@@ -110,13 +118,24 @@ def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
             say(line)
 
 
-def delete_objects(context: typer.Context, kind: Kind[Any], namespace: str, names: Sequence[str]) -> None:
-    """Deletes each and what it owns; the first refusal ends it."""
+def delete_objects(
+    context: typer.Context, kind: Kind[Any], namespace: str, names: Sequence[str], waiting: Waiting
+) -> None:
+    """Deletes each and what it owns. One that is refused does not keep the others; all refusals are told at the end."""
     session: Session = context.obj
+    refused: list[ApiError] = []
 
     async def work(client: KubernetesClient) -> None:
         for name in names:
-            await client.delete(kind, name, namespace, {"propagationPolicy": "Background"})
+            try:
+                await client.delete(kind, name, namespace, {"propagationPolicy": "Background"})
+            except ApiError as error:
+                refused.append(error)
+                continue
+            if waiting.wanted:
+                await wait_gone(client, kind, name, namespace, waiting.timeout_s)
             say(f"{kind.kind} '{name}' successfully deleted in namespace '{namespace}'.")
 
     session.run(work)
+    if refused:
+        raise type(refused[0])("\n".join(error.message for error in refused))

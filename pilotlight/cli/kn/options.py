@@ -1,15 +1,14 @@
 """The flags of `service create|update|apply`, each declared once: name, type, help, and its edit of the document.
 
-`with_options` gives a command function those flags: Typer sees a signature made from the table, the function gets one
-mapping from flag to value, holding only what was typed.
+`with_options` gives a command function those flags: the function gets one mapping from flag to value, holding only what
+was typed.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,8 @@ import typer
 import yaml
 
 from core.resources.meta import Json
-from pilotlight.cli.kn import edits
+from pilotlight.cli.expansion import Command, expand, option
+from pilotlight.cli.kn import edits, scheduling
 from pilotlight.cli.kn.edits import AUTOSCALING
 
 Edit = Callable[[Json, Any], None]
@@ -34,6 +34,7 @@ class Flag:
     short: str | None = None
     off: str | None = None  # the flag that says no
     read: Callable[[Any], Any] | None = None
+    hidden: bool = False
 
     @property
     def parameter(self) -> str:
@@ -49,31 +50,44 @@ def _scaling(name: str, kind: Any, text: str, key: str) -> Flag:
     return Flag(name, kind, text, edits.edit_annotation(f"{AUTOSCALING}/{key}"))
 
 
+def _former(name: str, flag: Flag) -> Flag:
+    """A name that kn still takes and no longer shows."""
+    return replace(flag, name=name, hidden=True, short=None)
+
+
 def _metadata(name: str, text: str, where: str, field: str, short: str | None = None) -> Flag:
     edit = edits.edit_metadata(field, name, on_service=where != "revision", on_revision=where != "service")
     return Flag(name, list[str], text, edit, short)
 
 
+def read_text(path: Path) -> str:
+    """A file, or standard input for `-`."""
+    return sys.stdin.read() if str(path) == "-" else path.read_text()
+
+
 def _read_lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
+    return read_text(path).splitlines()
 
 
 def _read_containers(path: Path) -> list[Json]:
-    document = yaml.safe_load(path.read_text())
+    try:
+        document = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise ValueError(f"--containers {path}: {error}") from error
     found = document.get("containers") if isinstance(document, dict) else document
     if not isinstance(found, list):
         raise ValueError(f"--containers {path}: expected a list under `containers`")
     return found
 
 
-SERVICE_FLAGS: Sequence[Flag] = (
+_FLAGS: Sequence[Flag] = (
     Flag("--image", str, "Image to run; dir:/path is a folder with a Python function.", edits.edit_image),
     Flag("--env-file", Path, "File with a NAME=value on each line.", edits.edit_env_file, read=_read_lines),
     Flag("--env", list[str], "NAME=value, or NAME- to unset.", edits.edit_env, "-e"),
     Flag("--env-value-from", list[str], "NAME=cm:OBJECT:KEY or secret:OBJECT:KEY.", edits.edit_env_value_from),
     Flag("--env-from", list[str], "All of cm:NAME or secret:NAME; a trailing - unsets.", edits.edit_env_from),
     Flag("--port", str, "Port the application listens on: NUMBER or h2c:NUMBER.", edits.edit_port, "-p"),
-    Flag("--cmd", str, "Command instead of the image's own.", edits.edit_command),
+    Flag("--cmd", list[str], "Command instead of the image's own; repeatable.", edits.edit_container_field("command")),
     Flag("--arg", list[str], "Argument of the command.", edits.edit_container_field("args")),
     Flag("--runtime", str, "container, python or process.", edits.edit_field("--runtime", "runtimeClassName")),
     Flag(
@@ -138,9 +152,21 @@ SERVICE_FLAGS: Sequence[Flag] = (
     Flag("--pull-secret", str, "Secret with registry credentials; empty clears.", edits.edit_pull_secret),
     Flag("--user", int, "User id in the container.", edits.edit_container_field("securityContext", "runAsUser")),
     Flag("--security-context", str, "none or strict.", edits.edit_security_context),
-    Flag("--node-selector", list[str], "Key=value (accepted, not honored on one machine).", edits.edit_node_selector),
-    Flag("--toleration", list[str], "Accepted, not honored on one machine.", edits.edit_tolerations),
-    Flag("--containers", Path, "File with more containers.", edits.edit_containers, read=_read_containers),
+    Flag("--node-selector", list[str], "Accepted, not honored on one machine.", scheduling.edit_node_selector),
+    Flag("--toleration", list[str], "Accepted, not honored on one machine.", scheduling.edit_tolerations),
+    Flag("--node-affinity", str, "Accepted, not honored on one machine.", scheduling.edit_node_affinity),
+    Flag("--containers", Path, "File with more containers, or -.", edits.edit_containers, read=_read_containers),
+    Flag("--profile", str, "Refused: profiles are annotations of a service mesh.", edits.refuse_profile, hidden=True),
+)
+_BY_NAME = {flag.name: flag for flag in _FLAGS}
+SERVICE_FLAGS: Sequence[Flag] = (
+    *_FLAGS,
+    _former("--min-scale", _BY_NAME["--scale-min"]),
+    _former("--max-scale", _BY_NAME["--scale-max"]),
+    _former("--autoscale-window", _BY_NAME["--scale-window"]),
+    _former("--concurrency-target", _BY_NAME["--scale-target"]),
+    _former("--concurrency-utilization", _BY_NAME["--scale-utilization"]),
+    _former("--extra-containers", _BY_NAME["--containers"]),
 )
 
 
@@ -153,28 +179,14 @@ def apply_flags(service: Json, values: Mapping[str, Any]) -> Json:
     return service
 
 
-def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Adds the table's flags to a command whose last parameter is `flags: Mapping[str, Any]`."""
-    declared = inspect.signature(function, eval_str=True).parameters.values()
-    own = [parameter for parameter in declared if parameter.name != "flags"]
-    added = [
-        inspect.Parameter(
+def with_options(command: Command) -> Command:
+    """Adds the table's flags to a command that has a parameter `flags: Mapping[str, Any]`: those that were typed."""
+    options = [
+        option(
             flag.parameter,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[flag.type | None, typer.Option(*flag.declarations, help=flag.help)],
+            Annotated[flag.type | None, typer.Option(*flag.declarations, help=flag.help, hidden=flag.hidden)],
+            None,
         )
         for flag in SERVICE_FLAGS
     ]
-    names = {parameter.name for parameter in added}
-
-    @functools.wraps(function)
-    def command(*args: Any, **given: Any) -> None:
-        flags = {name: given.pop(name) for name in names & given.keys()}
-        typed = {name: value for name, value in flags.items() if value is not None and value != []}
-        function(*args, **given, flags=typed)
-
-    signature = inspect.Signature([*own, *added])
-    command.__signature__ = signature  # type: ignore[attr-defined]  # what Typer reads
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *added]}
-    return command
+    return expand(command, "flags", options, lambda given: {k: v for k, v in given.items() if v not in (None, [])})

@@ -19,6 +19,9 @@ from pilotlight.cli.kn.objects import (
     Namespace,
     NoHeaders,
     Output,
+    Selector,
+    Wait,
+    WaitTimeout,
     add_describe,
     delete_objects,
     emit,
@@ -26,6 +29,7 @@ from pilotlight.cli.kn.objects import (
     print_objects,
 )
 from pilotlight.cli.session import Session, UsageProblem
+from pilotlight.cli.waiting import Waiting
 
 app = typer.Typer(help="Manage Revisions.", no_args_is_help=True)
 add_describe(app, REVISION, describe_revision)
@@ -41,12 +45,14 @@ def list_command(
     all_namespaces: AllNamespaces = False,
     output: Output = None,
     as_json: AsJson = False,
+    selector: Selector = "",
     no_headers: NoHeaders = False,
 ) -> None:
     """List revisions, newest first."""
     session: Session = context.obj
     scope = None if all_namespaces else namespace_of(context, namespace)
-    query = {"labelSelector": f"{SERVICE_LABEL}={service}"} if service else {}
+    labels = [*([f"{SERVICE_LABEL}={service}"] if service else []), *([selector] if selector else [])]
+    query = {"labelSelector": ",".join(labels)} if labels else {}
 
     async def work(client: KubernetesClient) -> tuple[Json, list[Json]]:
         return await client.list(REVISION, scope, **query), (await client.list(SERVICE, scope))["items"]
@@ -74,6 +80,8 @@ def delete_command(
     prune: Annotated[str | None, typer.Option(help="All of this service that get no traffic.")] = None,
     prune_all: Annotated[bool, typer.Option(help="All of the namespace that get no traffic.")] = False,
     namespace: Namespace = None,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = 600.0,
 ) -> None:
     """Delete revisions."""
     session: Session = context.obj
@@ -85,4 +93,4 @@ def delete_command(
         selector = f"{ROUTING_STATE_LABEL}=reserve" + (f",{SERVICE_LABEL}={prune}" if prune else "")
         listing = session.run(lambda client: client.list(REVISION, scope, labelSelector=selector))
         chosen = [item["metadata"]["name"] for item in listing["items"]]
-    delete_objects(context, REVISION, scope, chosen)
+    delete_objects(context, REVISION, scope, chosen, Waiting(wait, wait_timeout))

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,40 +14,51 @@ import typer
 import yaml
 
 from core.clients.kubernetes import KubernetesClient
-from core.errors import NotFound
+from core.errors import AlreadyExists, Conflict
 from core.resources.meta import Json
-from core.resources.serving import SERVICE
+from core.resources.serving import REVISION, SERVICE
 from core.resources.serving_labels import CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION
 from pilotlight.cli.functions import apply_service
 from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, service_row
+from pilotlight.cli.kn.edits import edit_image_lock
 from pilotlight.cli.kn.objects import (
+    AsJson,
     Namespace,
     TargetName,
+    Wait,
+    WaitTimeout,
     add_describe,
     add_list,
     delete_objects,
     namespace_of,
 )
-from pilotlight.cli.kn.options import apply_flags, with_options
+from pilotlight.cli.kn.options import apply_flags, read_text, with_options
 from pilotlight.cli.kn.traffic import plan_traffic
-from pilotlight.cli.output import note, say
+from pilotlight.cli.kn.transfer import export_command, import_command
+from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import wait_ready
+from pilotlight.cli.waiting import Waiting, wait_ready, with_waiting
 
 app = typer.Typer(help="Manage Knative Services.", no_args_is_help=True)
 add_list(app, SERVICE, SERVICE_HEADER, service_row)
 add_describe(app, SERVICE, describe_service)
 
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when the service is Ready.")]
-WaitTimeout = Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="REVISION=TAG or @latest=TAG.")]
+LockToDigest = Annotated[
+    bool,
+    typer.Option("--lock-to-digest/--no-lock-to-digest", help="Keep the image that runs, whatever its tag says now."),
+]
 RevisionName = Annotated[
     str | None, typer.Option(help="Name of the new revision; {{.Service}}, {{.Generation}}, {{.Random 5}} work.")
 ]
 File = Annotated[Path | None, typer.Option("--filename", "-f", help="A Service document to start from.")]
+WRITE = {"fieldManager": "pilotlight", "fieldValidation": "Strict"}
+CONFLICTS_MAX = 10
 _CONSONANTS = "bcdfghjklmnpqrstvwxyz"
 
 
 @app.command("create")
+@with_waiting
 @with_options
 def create_command(
     context: typer.Context,
@@ -55,10 +67,12 @@ def create_command(
     revision_name: RevisionName = None,
     force: Annotated[bool, typer.Option(help="Replace a service of that name.")] = False,
     target: Annotated[Path | None, typer.Option(help="Write the document to this folder or file instead.")] = None,
+    tag: Tags = None,
+    lock_to_digest: LockToDigest = False,
     namespace: Namespace = None,
-    wait: Wait = True,
-    wait_timeout: WaitTimeout = 600.0,
+    as_json: AsJson = False,
     *,
+    waiting: Waiting,
     flags: Mapping[str, Any],
 ) -> None:
     """Create a service."""
@@ -66,57 +80,70 @@ def create_command(
     document = start_document(name, namespace_of(context, namespace), filename)
     apply_flags(document, flags)
     _name_revision(document, revision_name, generation=1)
+    if tag:
+        document["spec"]["traffic"] = plan_traffic(document["spec"].get("traffic") or (), (), tag)
     if target is not None:
         _write_document(document, target)
         return
 
     async def work(client: KubernetesClient) -> Json:
-        if force and (existing := await _existing(client, document)):
-            _take_place_of(document, existing)
-            created = await client.replace(SERVICE, document, fieldManager="pilotlight")
-        else:
-            created = await client.create(SERVICE, document, fieldManager="pilotlight", fieldValidation="Strict")
-        return await wait_ready(client, SERVICE, created, wait_timeout, note) if wait else created
+        try:
+            created = await client.create(SERVICE, document, **WRITE)
+        except AlreadyExists:
+            if not force:
+                raise
+            metadata = document["metadata"]
+            replaced = partial(_in_place_of, document)
+            created = await _change(client, metadata["name"], metadata["namespace"], replaced)
+        return await wait_ready(client, SERVICE, created, waiting, note)
 
-    _say_done(session.run(work), "created", waited=wait)
+    _tell(session.run(work), "created", waiting, as_json=as_json)
 
 
 @app.command("update")
+@with_waiting
 @with_options
 def update_command(
     context: typer.Context,
     name: TargetName,
     revision_name: RevisionName = None,
     traffic: Annotated[list[str] | None, typer.Option(help="REVISION, TAG or @latest=PERCENT.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="REVISION=TAG or @latest=TAG.")] = None,
+    tag: Tags = None,
     untag: Annotated[list[str] | None, typer.Option(help="Tag to remove.")] = None,
+    lock_to_digest: LockToDigest = False,
     namespace: Namespace = None,
-    wait: Wait = True,
-    wait_timeout: WaitTimeout = 600.0,
+    as_json: AsJson = False,
     *,
+    waiting: Waiting,
     flags: Mapping[str, Any],
 ) -> None:
     """Change what is named; all else stays as it is."""
     session: Session = context.obj
+    scope = namespace_of(context, namespace)
 
-    def change(service: Json) -> Json:
+    def change(running: Json | None, service: Json) -> Json:
         before = deepcopy(service["spec"].get("template"))
         apply_flags(service, flags)
         if traffic or tag or untag:
             current = service["spec"].get("traffic") or ()
             service["spec"]["traffic"] = plan_traffic(current, traffic or (), tag or (), untag or ())
         if service["spec"].get("template") != before:
+            if running is not None:
+                edit_image_lock(service, running)
             _name_revision(service, revision_name, generation=service["metadata"]["generation"] + 1)
         return service
 
     async def work(client: KubernetesClient) -> Json:
-        updated = await _change(client, name, namespace_of(context, namespace), change)
-        return await wait_ready(client, SERVICE, updated, wait_timeout, note) if wait else updated
+        locked = lock_to_digest and "image" not in flags
+        running = await _running_revision(client, name, scope) if locked else None
+        updated = await _change(client, name, scope, partial(change, running))
+        return await wait_ready(client, SERVICE, updated, waiting, note)
 
-    _say_done(session.run(work), "updated", waited=wait)
+    _tell(session.run(work), "updated", waiting, as_json=as_json)
 
 
 @app.command("apply")
+@with_waiting
 @with_options
 def apply_command(
     context: typer.Context,
@@ -124,9 +151,9 @@ def apply_command(
     filename: File = None,
     revision_name: RevisionName = None,
     namespace: Namespace = None,
-    wait: Wait = True,
-    wait_timeout: WaitTimeout = 600.0,
+    as_json: AsJson = False,
     *,
+    waiting: Waiting,
     flags: Mapping[str, Any],
 ) -> None:
     """Create the service, or make it what these options say: all of them each time."""
@@ -134,8 +161,8 @@ def apply_command(
     document = start_document(name, namespace_of(context, namespace), filename)
     apply_flags(document, flags)
     _name_revision(document, revision_name, generation=1)
-    service = session.run(lambda client: apply_service(client, document, wait_timeout if wait else None))
-    _say_done(service, "applied", waited=wait)
+    service = session.run(lambda client: apply_service(client, document, waiting))
+    _tell(service, "applied", waiting, as_json=as_json)
 
 
 @app.command("delete")
@@ -144,6 +171,8 @@ def delete_command(
     names: Annotated[list[str] | None, typer.Argument(help="Names.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of the namespace.")] = False,
     namespace: Namespace = None,
+    wait: Wait = False,
+    wait_timeout: WaitTimeout = 600.0,
 ) -> None:
     """Delete services and all that belongs to them."""
     session: Session = context.obj
@@ -154,21 +183,26 @@ def delete_command(
     if everything:
         listing = session.run(lambda client: client.list(SERVICE, scope))
         chosen = [item["metadata"]["name"] for item in listing["items"]]
-    delete_objects(context, SERVICE, scope, chosen)
+    delete_objects(context, SERVICE, scope, chosen, Waiting(wait, wait_timeout))
 
 
 @app.command("wait")
+@with_waiting
 def wait_command(
-    context: typer.Context, name: TargetName, namespace: Namespace = None, wait_timeout: WaitTimeout = 600.0
+    context: typer.Context, name: TargetName, namespace: Namespace = None, as_json: AsJson = False, *, waiting: Waiting
 ) -> None:
     """Return when the service is Ready."""
     session: Session = context.obj
 
     async def work(client: KubernetesClient) -> Json:
         service = await client.get(SERVICE, name, namespace_of(context, namespace))
-        return await wait_ready(client, SERVICE, service, wait_timeout, note)
+        return await wait_ready(client, SERVICE, service, waiting, note)
 
-    _say_done(session.run(work), "ready", waited=True)
+    _tell(session.run(work), "ready", waiting, as_json=as_json)
+
+
+app.command("export")(export_command)
+app.command("import")(import_command)
 
 
 def start_document(name: str | None, namespace: str, filename: Path | None) -> Json:
@@ -176,7 +210,7 @@ def start_document(name: str | None, namespace: str, filename: Path | None) -> J
     document: Json = {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": {}}
     if filename is not None:
         try:
-            loaded = yaml.safe_load(filename.read_text())
+            loaded = yaml.safe_load(read_text(filename))
         except (OSError, yaml.YAMLError) as error:
             raise UsageProblem(f"--filename {filename}: {error}") from error
         if not isinstance(loaded, dict) or loaded.get("kind") != SERVICE.kind:
@@ -212,25 +246,30 @@ def _name_revision(service: Json, revision_name: str | None, generation: int) ->
 
 
 async def _change(client: KubernetesClient, name: str, namespace: str, change: Callable[[Json], Json]) -> Json:
-    service = await client.get(SERVICE, name, namespace)
-    service.pop("status", None)
-    return await client.replace(SERVICE, change(service), fieldManager="pilotlight", fieldValidation="Strict")
+    """Reads, changes, replaces; again where the platform wrote in between (a status, mostly)."""
+    for attempt in range(CONFLICTS_MAX):
+        service = await client.get(SERVICE, name, namespace)
+        service.pop("status", None)
+        try:
+            return await client.replace(SERVICE, change(service), **WRITE)
+        except Conflict:
+            if attempt == CONFLICTS_MAX - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
-def _take_place_of(document: Json, existing: Json) -> None:
+def _in_place_of(document: Json, existing: Json) -> Json:
     """A replacement keeps who made the service: the API refuses another one."""
     metadata, old = document["metadata"], existing["metadata"]
-    metadata["resourceVersion"] = old["resourceVersion"]
-    for key in (CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION):
-        if key in old.get("annotations", {}):
-            metadata.setdefault("annotations", {})[key] = old["annotations"][key]
+    kept = {k: v for k, v in old.get("annotations", {}).items() if k in (CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION)}
+    annotations = {**metadata.get("annotations", {}), **kept}
+    return {**document, "metadata": {**metadata, "resourceVersion": old["resourceVersion"], "annotations": annotations}}
 
 
-async def _existing(client: KubernetesClient, document: Json) -> Json | None:
-    try:
-        return await client.get(SERVICE, document["metadata"]["name"], document["metadata"]["namespace"])
-    except NotFound:
-        return None
+async def _running_revision(client: KubernetesClient, name: str, namespace: str) -> Json | None:
+    service = await client.get(SERVICE, name, namespace)
+    latest = (service.get("status") or {}).get("latestReadyRevisionName")
+    return await client.get(REVISION, latest, namespace) if latest else None
 
 
 def _write_document(document: Json, target: Path) -> None:
@@ -245,9 +284,12 @@ def _write_document(document: Json, target: Path) -> None:
     say(f"wrote {path}")
 
 
-def _say_done(service: Json, verb: str, *, waited: bool) -> None:
+def _tell(service: Json, verb: str, waiting: Waiting, *, as_json: bool) -> None:
+    if as_json:
+        print_json(service)
+        return
     metadata = service["metadata"]
     say(f"Service '{metadata['name']}' {verb} in namespace '{metadata['namespace']}'.")
-    if waited:
+    if waiting.wanted:
         status = service["status"]
         say(f"Latest revision '{status.get('latestReadyRevisionName')}' is available at URL:\n{status.get('url')}")

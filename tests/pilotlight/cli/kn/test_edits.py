@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.resources.meta import Json
-from pilotlight.cli.kn.edits import split_pairs
+from pilotlight.cli.kn.edits import edit_image_lock, split_pairs
 from pilotlight.cli.kn.options import SERVICE_FLAGS, apply_flags
 
 
@@ -40,7 +40,7 @@ def annotations(**flags: Any) -> Json:
         ({"env_from": ["cm:c", "secret:s", "cm:c-"]}, {"envFrom": [{"secretRef": {"name": "s"}}]}),
         ({"port": "8081"}, {"ports": [{"containerPort": 8081}]}),
         ({"port": "h2c:9000"}, {"ports": [{"containerPort": 9000, "name": "h2c"}]}),
-        ({"cmd": "/app", "arg": ["-v", "x"]}, {"command": ["/app"], "args": ["-v", "x"]}),
+        ({"cmd": ["/app"], "arg": ["-v", "x"]}, {"command": ["/app"], "args": ["-v", "x"]}),
         (
             {"request": ["cpu=250m,memory=64Mi"], "limit": ["cpu=1"]},
             {"resources": {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"cpu": "1"}}},
@@ -137,6 +137,27 @@ def test_every_flag_has_help_and_a_name_of_its_own() -> None:
     names = [declaration for flag in SERVICE_FLAGS for declaration in flag.declarations]
     assert len(names) == len(set(names))
     assert all(flag.help.endswith((".", "=")) or "=" in flag.help for flag in SERVICE_FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("label", "image", "digest", "expected"),
+    [
+        ("a tag", "reg/x:1", "reg/x@sha256:ab", "reg/x@sha256:ab"),
+        ("another image by now", "reg/y:1", "reg/x@sha256:ab", "reg/y:1"),
+        ("never resolved", "reg/x:1", None, "reg/x:1"),
+    ],
+)
+def test_the_image_that_runs_is_kept(label: str, image: str, digest: str | None, expected: str) -> None:
+    ran = {"containers": [{"name": "user-container", "image": "reg/x:1"}]}
+    revision = {"spec": ran, "status": {"containerStatuses": [{"name": "user-container", "imageDigest": digest}]}}
+    service: Json = {"metadata": {}, "spec": {"template": {"spec": {"containers": [{"image": image}]}}}}
+    edit_image_lock(service, revision)
+    assert service["spec"]["template"]["spec"]["containers"][0]["image"] == expected, label
+
+
+def test_former_names_do_the_same() -> None:
+    assert annotations(autoscale_window="10s") == annotations(scale_window="10s")
+    assert annotations(concurrency_target=7) == annotations(scale_target=7)
 
 
 def test_pairs() -> None:
