@@ -40,7 +40,7 @@ from deploy.names import Names
 from deploy.node import make_node
 from deploy.preparation import Preparation
 from deploy.runtimes.base import OwnNetwork, Runtime
-from deploy.runtimes.hosts import HostsFile
+from deploy.runtimes.hosts import HostsFile, machine_lines
 from deploy.runtimes.ports import Ports
 from deploy.runtimes.registry import RUNTIMES, Machine
 from deploy.runtimes.spawning import SpawnerLink
@@ -75,7 +75,7 @@ def make_house(
     # One gateway needs no process of its own; several share this one's throttler.
     activator = Activator(store, clock, bus, ActivatorSettings(workers=workers if workers > 1 else 0))
     autoscaler = Autoscaler(store, bus, clock)
-    hosts_file = HostsFile(data_dir.root / "hosts", addresses.inside_host)
+    hosts_file = HostsFile(data_dir.root / "hosts", machine_lines, addresses.inside_host)
     runtimes = make_runtimes(clock, data_dir, hosts_file)
     networks = [runtime for runtime in runtimes.values() if isinstance(runtime, OwnNetwork)]
     node, planner = make_node(store, clock, activator.loads, runtimes, data_dir.root)

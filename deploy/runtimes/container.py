@@ -23,14 +23,15 @@ from deploy.runtimes.container_config import (
     check_identity,
     digest_of,
     make_config,
+    make_hostname,
     parse_reference,
 )
-from deploy.runtimes.container_hosts import Hosts
 from deploy.runtimes.container_images import Images
 from deploy.runtimes.container_rooms import Made, OwnContainers, Room, Rooms
 from deploy.runtimes.container_sandbox import ContainerSandbox, EngineContainer
 from deploy.runtimes.container_spares import Spares
 from deploy.runtimes.container_watch import EngineWatch
+from deploy.runtimes.hosts import HostsFile, loopback_lines
 from deploy.runtimes.ports import Ports
 
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ class ContainerRuntime:
     def __init__(self, platform: str, engine: Engine, folder: Path, ports: Ports, clock: Clock) -> None:
         """`platform` is unique per data folder; `folder` is where the hosts file of all containers is kept."""
         self.engine, self.clock = engine, clock
-        self._hosts = Hosts(folder / "hosts")
+        self._hosts = HostsFile(folder / "hosts", loopback_lines)
         self._images = Images(engine)
         self._own = OwnContainers(platform, engine)
         self._rooms = Rooms(self._own, engine, self._hosts, ports)
@@ -97,7 +98,7 @@ class ContainerRuntime:
         plan.scratch_dir.mkdir(parents=True, exist_ok=True)
         plan.log_dir.mkdir(parents=True, exist_ok=True)
         room = self._spares.take(plan.template) or await self._rooms.open(plan)
-        self._hosts.add(plan.instance.name)
+        self._hosts.add(make_hostname(plan.instance.name))
         return ContainerSandbox(self, plan, room, _warnings(plan, self._watch.limits))
 
     # What sandboxes ask for (container_sandbox.Maker).

@@ -23,8 +23,8 @@ from deploy.runtimes.container_config import (
     network_config,
     port_bindings,
 )
-from deploy.runtimes.container_hosts import Hosts
 from deploy.runtimes.holder import HOLDER_IMAGE, holder_files
+from deploy.runtimes.hosts import HostsFile
 from deploy.runtimes.ports import Ports, PortsExhausted
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ class OwnContainers:
 class Rooms:
     """Network places. `use` says on which bridge, each time an engine was found."""
 
-    def __init__(self, own: OwnContainers, engine: Engine, hosts: Hosts, ports: Ports) -> None:
+    def __init__(self, own: OwnContainers, engine: Engine, hosts: HostsFile, ports: Ports) -> None:
         self._own, self._engine, self._hosts, self._ports = own, engine, hosts, ports
         self._facts: EngineFacts | None = None
         self._network: Network | None = None

@@ -1,6 +1,6 @@
 """What the engine is asked to create, without an engine; and the two files that go with it.
 
-Covers deploy.runtimes.container_config, deploy.runtimes.container_hosts and deploy.runtimes.holder.
+Covers deploy.runtimes.container_config and deploy.runtimes.holder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from deploy.runtimes.container_config import (
     make_config,
     parse_reference,
 )
-from deploy.runtimes.container_hosts import Hosts
 from deploy.runtimes.holder import holder_files
 
 CONTAINER = ContainerPlan(name="main", image="x", serving=True)
@@ -168,20 +167,6 @@ def test_credentials_are_found_under_the_registrys_names() -> None:
         "password": "secret:1",
     }
     assert find_credentials(auth, parse_reference("quay.io/a/b")) is None
-
-
-def test_hosts_are_rewritten_in_place(tmp_path: Path) -> None:
-    hosts = Hosts(tmp_path / "deep" / "hosts")
-    hosts.set_names(["a.svc", "b.svc"])
-    inode = hosts.path.stat().st_ino
-    hosts.set_gateway("10.0.0.1")
-    hosts.add("pod-1")
-    assert "10.0.0.1 b.svc\n" in hosts.path.read_text()
-    assert "127.0.1.1 pod-1\n" in hosts.path.read_text()
-    hosts.set_names([])
-    assert "svc" not in hosts.path.read_text(), "shorter than before: nothing of the old text is left"
-    assert hosts.path.stat().st_ino == inode, "a mounted file must stay the same one"
-    assert "10.9.9.9 db\n" in hosts.text({"db": "10.9.9.9"})
 
 
 def test_the_holder_waits_until_it_is_killed(tmp_path: Path) -> None:
