@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 from typing import Any, NoReturn
 
@@ -135,6 +136,7 @@ def _become(request: Request, pipes: tuple[int, int, int], parent: int) -> NoRet
         kernel.forbid_new_privileges()
     os.chdir(request["cwd"])
     os.umask(0o022)
+    resource.setrlimit(resource.RLIMIT_NOFILE, request["descriptors"])
     kernel.die_with_parent()  # after the change of user, which would clear it
     if os.getppid() != parent:
         os._exit(127)

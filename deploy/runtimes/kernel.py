@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,13 @@ _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 32, 4096, 16384, 1 <<
 _SYS_CLONE3 = 435  # the same number on every architecture
 POLL_S = 0.005
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def take_all_descriptors() -> None:
+    """As many as this user may have: the spawner holds a few for each instance."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def become_subreaper() -> None:

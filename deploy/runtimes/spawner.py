@@ -41,6 +41,7 @@ class Spawner:
         self._control, self._buffer = control, b""
         self._loop = Loop()
         self._cgroups: Cgroups | None = None
+        self._descriptors = (0, 0)  # the limits that instances get: those that the platform was started with
         self._instances: dict[str, Instance] = {}
         self._by_pid: dict[int, Instance] = {}
         self._stale: list[Group] = []  # removed as soon as the kernel lets us
@@ -59,6 +60,7 @@ class Spawner:
     def run(self) -> None:
         """Until the platform is gone and nothing of ours is left."""
         kernel.become_subreaper()
+        kernel.take_all_descriptors()
         woken_r, woken_w = os.pipe()
         os.set_blocking(woken_w, False)
         os.set_blocking(woken_r, False)
@@ -150,6 +152,7 @@ class Spawner:
 
     def _on_configure(self, request: Request) -> None:
         self._cgroups = Cgroups(request["name"])
+        self._descriptors = tuple(request["descriptors"])
         self._cgroups.clear()
         names = kernel.enter_mount_namespace(request["hosts"])
         facts = {"memory": self._cgroups.memory, "cpu": self._cgroups.cpu, "freezer": self._cgroups.freezer}
@@ -210,7 +213,9 @@ class Spawner:
     def _spawn(self, instance: Instance, group: Group | None, outputs: tuple[int, int]) -> None:
         failed_r, failed_w = os.pipe()
         control = self._fork_servers.open(instance.request) if instance.request["is_template"] else None
-        instance.pid = spawn({**instance.request, "control": control}, group, (*outputs, failed_w))
+        instance.pid = spawn(
+            {**instance.request, "control": control, "descriptors": self._descriptors}, group, (*outputs, failed_w)
+        )
         self._by_pid[instance.pid] = instance
         os.close(failed_w)
         if control is not None:

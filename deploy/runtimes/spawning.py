@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import resource
 import signal
 import socket
 import sys
@@ -146,6 +147,7 @@ class SpawnerLink:
     def __init__(self, name: str, hosts: Path) -> None:
         self._name, self.hosts = name, hosts
         self.mount_points = MountPoints()
+        self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)  # the gateway raises ours, not the instances'
         self.facts = Facts()
         self.is_up = False
         self._ids = itertools.count(1)
@@ -239,7 +241,8 @@ class SpawnerLink:
 
     async def _configure(self, started: Started) -> None:
         with contextlib.suppress(SpawnFailed):
-            answer = await self.request("configure", name=self._name, hosts=str(self.hosts))
+            fields: dict[str, Any] = {"name": self._name, "hosts": str(self.hosts), "descriptors": self._descriptors}
+            answer = await self.request("configure", **fields)
             self.facts = Facts(answer["memory"], answer["cpu"], answer["freezer"], answer["names"])
             self.is_up = True
             started()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy.runtimes.base import PORT_PLACEHOLDER, ContainerPlan, Identity, Limits, Mount, Runtime, StartError
+from deploy.runtimes.kernel import processes
 from deploy.runtimes.ports import Ports
 from deploy.runtimes.process import ProcessRuntime
 from deploy.runtimes.spawning import SpawnerLink
@@ -100,6 +102,31 @@ def test_the_environment_is_clean_and_the_port_is_filled_in(tmp_path: Path, monk
         "PATH", "HOME", "TMPDIR", "HOSTNAME", "PORT", "URL",
     }  # fmt: skip
     assert env["URL"] == f"http://x:{env['PORT']}/"
+
+
+def test_as_many_descriptors_as_the_platform_was_started_with(tmp_path: Path) -> None:
+    """Not as many as the gateway takes for itself, also by a spawner that was started after that."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    plan = pod_plan(tmp_path, shell("ulimit -Sn"))
+
+    async def test(runtime: ProcessRuntime) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+        sandbox = await runtime.sandbox(plan)
+        first = await sandbox.start(shell("exec sleep 60"))
+        (spawner,) = [parent for pid, parent, _ in processes() if f"process://{pid}" == first.id]
+        os.kill(spawner, signal.SIGKILL)
+        await first.wait()
+        while runtime.available() is not None:
+            await asyncio.sleep(0.01)
+        await (await sandbox.start(plan.containers[0])).wait()
+        await sandbox.remove()
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        run(tmp_path, test)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [text for _, _, text in log_lines(plan)] == ["512"]
 
 
 def test_no_descriptor_but_the_three_and_stdin_is_at_its_end(tmp_path: Path) -> None:
