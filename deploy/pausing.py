@@ -69,7 +69,9 @@ class Pausing:
             raise
 
     async def _thaw(self, sandbox: Sandbox, loops: Sequence[ContainerLoop], reporter: Reporter) -> None:
+        asked = self._clock.wall()
         await sandbox.resume()
+        reporter.begin_again(asked)
         for loop in loops:
             loop.resume()
         self.paused = False

@@ -97,6 +97,8 @@ def pod_status(spec: Json, seen: PodSeen, before: Mapping[str, Json], now: float
         "startTime": rfc3339(seen.taken),
         "qosClass": qos_class(spec),
     }
+    if seen.paused:
+        status["reason"] = "Paused"  # what `kubectl get pods` shows as STATUS
     if seen.ip:
         status |= {"podIP": seen.ip, "podIPs": [{"ip": seen.ip}]}
     for field, init in (("initContainerStatuses", True), ("containerStatuses", False)):

@@ -43,6 +43,10 @@ class Reporter:
         self._events: list[tuple[EventType, str, str]] = []
         self._times = {"created": clock.wall()}
 
+    def begin_again(self, asked: float) -> None:
+        """It was thawed: a request that waited for it waited for that, since `asked` (wall seconds)."""
+        self._times = {"created": asked, "started": self._clock.wall()}
+
     def touch(self, urgent: bool) -> None:
         """The status is out of date."""
         self._dirty.set()

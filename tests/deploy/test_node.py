@@ -15,6 +15,7 @@ import pytest
 
 from core.errors import NotFound
 from core.resources.core_v1 import CONFIG_MAP, SECRET
+from core.resources.pilotlight import TIMELINE
 from core.resources.pods import POD
 from core.stats import InstanceKey, NoLoads
 from core.store.base import DeleteOptions
@@ -447,8 +448,9 @@ def test_pause_waits_for_the_last_request_and_resume_is_ready_at_once(tmp_path: 
             while not sandbox.paused:
                 await asyncio.sleep(0.005)
         await world.annotate(name, paused=None)
-        await world.until(name, is_ready)
+        thawed = await world.until(name, is_ready)
         assert not sandbox.paused
+        assert thawed["metadata"]["annotations"][TIMELINE] != paused["metadata"]["annotations"][TIMELINE]
         assert await http_status(sandbox.address) == 200
         await world.annotate(name, paused="true")
         async with asyncio.timeout(20):

@@ -138,6 +138,7 @@ def test_a_paused_pod_is_not_ready_and_its_containers_are() -> None:
     status = pod_status(SPEC, PodSeen((main(RUN, ready=True),), ip="x", paused=True), {}, T0)
     conditions = conditions_by_type(status)
     assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == ("False", "Paused")
+    assert status["reason"] == "Paused"
     assert conditions["ContainersReady"]["status"] == "True"
 
 
