@@ -69,6 +69,8 @@ class EngineWatch:
     async def clean_up(self) -> None:
         """Containers do not die with the platform by themselves."""
         self.why = "the platform is shutting down"
+        if self._engine.facts is None:
+            return  # there never was an engine, so nothing of ours is on it
         try:
             async with asyncio.timeout(_CLEAN_UP_S):
                 await self._own.remove_all()
