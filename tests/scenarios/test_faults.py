@@ -32,8 +32,8 @@ SERVICES: dict[str, dict[str, str]] = {
     "frozen": {"window": "6s", "pilotlight.dev/idle-action": "pause"},
 }
 CONCURRENCY = {"single": 1}
-ASLEEP_S = 240.0
-"""Twice the default window, the grace period, and some back-off."""
+ASLEEP_S = 120.0
+"""The default window, the grace period, and some."""
 
 
 class Faults:

@@ -1,7 +1,7 @@
 """A server that behaves as its path says, on the standard library alone: for `process` instances that must misbehave.
 
-/ its pid · /slow/SECONDS · /exit/CODE · /half begins an answer and dies · /count the length of the body ·
-/get?URL what another service answered · /say?TEXT writes a line to its output
+/ its pid · /slow/SECONDS · /busy how many of those are under way · /exit/CODE · /half begins an answer and dies ·
+/count the length of the body · /get?URL what another service answered · /say?TEXT writes a line to its output
 DEAF names a file: while that exists, it does not listen. SICK names one with the exit code of a start that fails.
 """
 
@@ -16,6 +16,9 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+SLOW: list[str] = []
+"""Those under way."""
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -25,8 +28,12 @@ class Handler(BaseHTTPRequestHandler):
         name, _, argument = path.strip("/").partition("/")
         match name:
             case "slow":
+                SLOW.append(argument)
                 time.sleep(float(argument))
+                SLOW.remove(argument)
                 self.answer("slow")
+            case "busy":
+                self.answer(str(len(SLOW)))
             case "exit":
                 os._exit(int(argument))
             case "half":
