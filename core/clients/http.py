@@ -57,4 +57,5 @@ class HttpClient:
             ) as response:
                 return HttpResponse(response.status, response.headers.copy(), await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise TemporaryError(f"{request.url} for {request.host}: {error or 'no answer in time'}") from error
+            why = str(error) or f"no answer within {request.timeout_s:g} s"
+            raise TemporaryError(f"{request.url} for {request.host}: {why}") from error

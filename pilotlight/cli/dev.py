@@ -23,10 +23,10 @@ from deploy.runtimes.base import StartError
 from deploy.runtimes.folders import SCHEME, Folders
 from pilotlight.cli.documents import FunctionOptions, make_service
 from pilotlight.cli.functions import apply_service
-from pilotlight.cli.logs import print_logs
+from pilotlight.cli.logs import Wanted, print_logs
 from pilotlight.cli.output import note, say
 from pilotlight.cli.platform import start_detached, stop
-from pilotlight.cli.session import Session
+from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.cli.waiting import NotReady, Waiting
 from pilotlight.datadir import DataDir
 from pilotlight.options import PlatformOptions
@@ -42,18 +42,19 @@ def dev_command(
     """Serve a folder, redeploy it at every change, show its output; until Ctrl-C."""
     session: Session = context.obj
     folder = source.expanduser().absolute()
+    if not folder.is_dir():
+        raise UsageProblem(f"{source}: no such folder")
     with _platform(session) as own:
         own.run(lambda client: develop(client, own, folder, name or folder.name.lower().replace("_", "-")))
 
 
 async def develop(client: KubernetesClient, session: Session, folder: Path, name: str) -> None:
     """Until cancelled."""
-    query = {"follow": "true"}
-    selector = f"{SERVICE_LABEL}={name}"
+    wanted = Wanted(session.namespace, f"{SERVICE_LABEL}={name}", {"follow": "true"})
     folders = Folders(session.data_dir.functions)
     async with asyncio.TaskGroup() as group:
-        listing = await client.list(POD, session.namespace, labelSelector=selector)
-        group.create_task(print_logs(client, session.namespace, selector, query, listing), name="dev:logs")
+        listing = await client.list(POD, session.namespace, labelSelector=wanted.selector)
+        group.create_task(print_logs(client, wanted, listing), name="dev:logs")
         changed = asyncio.Event()
         group.create_task(_watch(folder, changed), name="dev:watch")
         while True:

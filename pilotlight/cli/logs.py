@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from core.resources.meta import Json
 from core.resources.pods import POD
 from core.resources.serving import SERVICE
 from core.resources.serving_labels import REVISION_LABEL, SERVICE_LABEL
-from pilotlight.cli.output import note, say
+from pilotlight.cli.output import note, print_json_line, say
 from pilotlight.cli.session import Session, UsageProblem
 
 
@@ -26,6 +27,7 @@ def logs_command(
     tail: Annotated[int | None, typer.Option(help="Only the last so many lines of each instance.")] = None,
     since: Annotated[str | None, typer.Option(help="Only newer than, as 30s, 5m, 2h.")] = None,
     revision: Annotated[str | None, typer.Option(help="Only of this revision.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each line.")] = False,
 ) -> None:
     """Print what a function's instances wrote."""
     session: Session = context.obj
@@ -41,37 +43,50 @@ def logs_command(
         listing = await client.list(POD, session.namespace, labelSelector=selector)
         if not listing["items"] and not follow:
             note(f"{name} has no instance now (it sleeps): its logs begin with its next request")
-        await print_logs(client, session.namespace, selector, query, listing)
+        await print_logs(client, Wanted(session.namespace, selector, query, as_json), listing)
 
     session.run(work)
 
 
-async def print_logs(
-    client: KubernetesClient, namespace: str, selector: str, query: Mapping[str, str], listing: Json
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose lines, which of them (the query of `GET …/log`), and whether as JSON."""
+
+    namespace: str
+    selector: str
+    query: Mapping[str, str]
+    as_json: bool = False
+
+    @property
+    def follow(self) -> bool:
+        return self.query["follow"] == "true"
+
+
+async def print_logs(client: KubernetesClient, wanted: Wanted, listing: Json) -> None:
     """The lines of every Pod in the listing and, when following, of every later one; ends when all have ended."""
     known = {pod["metadata"]["name"] for pod in listing["items"]}
-    prefixed = len(known) > 1 or query["follow"] == "true"
+    prefixed = len(known) > 1 or wanted.follow
     async with asyncio.TaskGroup() as group:
         for pod in sorted(known):
-            group.create_task(_print_one(client, namespace, pod, query, prefixed=prefixed), name=f"logs:{pod}")
-        if query["follow"] != "true":
+            group.create_task(_print_one(client, wanted, pod, prefixed=prefixed), name=f"logs:{pod}")
+        if not wanted.follow:
             return
         since = listing["metadata"]["resourceVersion"]
-        async for event, pod in client.watch(POD, namespace, since=since, labelSelector=selector):
+        async for event, pod in client.watch(POD, wanted.namespace, since=since, labelSelector=wanted.selector):
             name = pod["metadata"]["name"]
             if event != "DELETED" and name not in known and _has_started(pod):
                 known.add(name)
-                group.create_task(_print_one(client, namespace, name, query, prefixed=True), name=f"logs:{name}")
+                group.create_task(_print_one(client, wanted, name, prefixed=True), name=f"logs:{name}")
 
 
-async def _print_one(
-    client: KubernetesClient, namespace: str, pod: str, query: Mapping[str, str], *, prefixed: bool
-) -> None:
+async def _print_one(client: KubernetesClient, wanted: Wanted, pod: str, *, prefixed: bool) -> None:
     try:
-        async for line in client.stream("GET", path_of(POD, namespace, pod) + "/log", query):
+        async for line in client.stream("GET", path_of(POD, wanted.namespace, pod) + "/log", wanted.query):
             text = line.decode(errors="replace").rstrip("\n")
-            say(f"[{pod}] {text}" if prefixed else text)
+            if wanted.as_json:
+                print_json_line({"pod": pod, "line": text})
+            else:
+                say(f"[{pod}] {text}" if prefixed else text)
     except NotFound:
         return  # it went away before its first line
     except ApiError as error:

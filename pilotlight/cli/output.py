@@ -27,6 +27,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_json_line(value: Any) -> None:
+    """One line of a stream: at once, for whoever reads along."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 def print_yaml(value: Any) -> None:
     sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 

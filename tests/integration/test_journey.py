@@ -123,9 +123,34 @@ def test_create_apply_wait_and_delete(shell: Shell, greeter: Path, tmp_path: Pat
     assert "two" not in shell("service", "list")
 
 
+def test_a_service_moves_with_its_history(shell: Shell, greeter: Path, tmp_path: Path) -> None:
+    shell("service", "create", "mover", "--image", f"dir:{greeter}", "--runtime", "python", "--tag", "@latest=now")
+    shell("service", "update", "mover", "--env", "A=2")
+    shell("service", "update", "mover", "--traffic", "mover-00001=40,@latest=60")
+    exported = tmp_path / "mover.yaml"
+    exported.write_text(shell("service", "export", "mover", "--with-revisions"))
+    assert json.loads(shell("service", "delete", "mover", "--wait", "--json")) == {"deleted": ["mover"]}
+    assert "Service 'mover' imported" in shell("service", "import", str(exported))
+    shares = {row.split()[0]: row.split()[2] for row in shell("revision", "list", "-s", "mover").splitlines()[1:]}
+    assert shares == {"mover-00001": "40%", "mover-00002": "60%"}
+    shell("service", "import", str(exported), code=1)
+    assert "already exists" in shell.err
+    shell("service", "delete", "mover", "--wait")
+
+
+def test_an_update_that_the_platform_crosses_is_tried_again(shell: Shell, greeter: Path) -> None:
+    shell("service", "create", "busy", "--image", f"dir:{greeter}", "--runtime", "python", "--no-wait")
+    for value in range(5):  # each meets the statuses that the one before it set off
+        shell("service", "update", "busy", "--env", f"A={value}", "--no-wait")
+    shell("service", "wait", "busy")
+    assert json.loads(shell("service", "describe", "busy", "--json"))["metadata"]["generation"] == 6
+    shell("service", "delete", "busy")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (("invoke", "hello", "--timeout", "0.0001"), 1, "no answer within 0.0001 s"),
         (("invoke", "nobody"), 1, 'services.serving.knative.dev "nobody" not found'),
         (("deploy", "x"), 2, "say what to run"),
         (("deploy", "Bad_Name", "--image", "x"), 1, "Bad_Name"),
@@ -136,7 +161,9 @@ def test_create_apply_wait_and_delete(shell: Shell, greeter: Path, tmp_path: Pat
         (("logs", "nobody"), 1, "not found"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(shell: Shell, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_what_cannot_be_done_is_one_sentence(
+    shell: Shell, hello: str, arguments: tuple[str, ...], code: int, words: str
+) -> None:
     shell(*arguments, code=code)
     assert shell.err.startswith("error: ")
     assert words in shell.err

@@ -11,16 +11,17 @@ from core.resources.meta import Json
 from core.resources.serving import DOMAIN_MAPPING
 from pilotlight.cli.kn.describe import DOMAIN_HEADER, describe_plain, domain_row
 from pilotlight.cli.kn.objects import (
+    AsJson,
+    Deleting,
     Namespace,
     TargetName,
-    Wait,
-    WaitTimeout,
     add_describe,
     add_list,
     delete_objects,
     namespace_of,
+    with_deleting,
 )
-from pilotlight.cli.output import note, say
+from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.cli.waiting import Waiting, wait_ready
 
@@ -44,6 +45,7 @@ def create_command(
     ref: Reference,
     tls: Certificate = None,
     namespace: Namespace = None,
+    as_json: AsJson = False,
 ) -> None:
     """Map a domain to a service or a route."""
     session: Session = context.obj
@@ -62,13 +64,17 @@ def create_command(
         created = await client.create(DOMAIN_MAPPING, document, fieldManager="pilotlight")
         return await wait_ready(client, DOMAIN_MAPPING, created, Waiting(timeout_s=60.0), note)
 
-    session.run(work)
-    say(f"Domain mapping '{name}' created in namespace '{scope}'.")
+    _tell(session.run(work), "created", as_json=as_json)
 
 
 @app.command("update")
 def update_command(
-    context: typer.Context, name: TargetName, ref: Reference, tls: Certificate = None, namespace: Namespace = None
+    context: typer.Context,
+    name: TargetName,
+    ref: Reference,
+    tls: Certificate = None,
+    namespace: Namespace = None,
+    as_json: AsJson = False,
 ) -> None:
     """Map the domain to another service or route."""
     session: Session = context.obj
@@ -76,20 +82,22 @@ def update_command(
     change: Json = {"spec": {"ref": parse_reference(ref, scope)}}
     if tls:
         change["spec"]["tls"] = {"secretName": tls}
-    session.run(lambda client: client.patch(DOMAIN_MAPPING, name, scope, change))
-    say(f"Domain mapping '{name}' updated in namespace '{scope}'.")
+    updated = session.run(lambda client: client.patch(DOMAIN_MAPPING, name, scope, change))
+    _tell(updated, "updated", as_json=as_json)
 
 
 @app.command("delete")
+@with_deleting
 def delete_command(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Domains.")],
     namespace: Namespace = None,
-    wait: Wait = False,
-    wait_timeout: WaitTimeout = 600.0,
+    *,
+    deleting: Deleting,
 ) -> None:
     """Delete domain mappings."""
-    delete_objects(context, DOMAIN_MAPPING, namespace_of(context, namespace), names, Waiting(wait, wait_timeout))
+    session: Session = context.obj
+    delete_objects(session, DOMAIN_MAPPING, namespace_of(context, namespace), names, deleting)
 
 
 def parse_reference(text: str, namespace: str) -> Json:
@@ -106,3 +114,11 @@ def parse_reference(text: str, namespace: str) -> Json:
         "name": parts[1],
         "namespace": parts[2] if len(parts) == 3 else namespace,
     }
+
+
+def _tell(mapping: Json, verb: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(mapping)
+        return
+    metadata = mapping["metadata"]
+    say(f"Domain mapping '{metadata['name']}' {verb} in namespace '{metadata['namespace']}'.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -12,9 +13,10 @@ import typer
 from core.clients.kubernetes import KubernetesClient
 from core.errors import ApiError
 from core.resources.meta import Json, Kind
+from pilotlight.cli.expansion import Command, expand, option
 from pilotlight.cli.output import print_json, print_table, print_yaml, say
 from pilotlight.cli.session import Session
-from pilotlight.cli.waiting import Waiting, wait_gone
+from pilotlight.cli.waiting import wait_gone
 
 
 class Format(StrEnum):
@@ -30,8 +32,6 @@ AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of 
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Only with these labels, as app=x,tier!=y.")]
 NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave the header line out.")]
 TargetName = Annotated[str, typer.Argument(help="Name.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is gone.")]
-WaitTimeout = Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
 
 
@@ -118,12 +118,29 @@ def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
             say(line)
 
 
-def delete_objects(
-    context: typer.Context, kind: Kind[Any], namespace: str, names: Sequence[str], waiting: Waiting
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    """How a delete command goes about it."""
+
+    wait: bool
+    timeout_s: float
+    as_json: bool
+
+
+def with_deleting(command: Command) -> Command:
+    """Adds the options of a delete command, which has a parameter `deleting: Deleting`."""
+    options = [
+        option("wait", Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is gone.")], False),
+        option("timeout_s", Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")], 600.0),
+        option("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
+    ]
+    return expand(command, "deleting", options, lambda given: Deleting(**given))
+
+
+def delete_objects(session: Session, kind: Kind[Any], namespace: str, names: Sequence[str], deleting: Deleting) -> None:
     """Deletes each and what it owns. One that is refused does not keep the others; all refusals are told at the end."""
-    session: Session = context.obj
     refused: list[ApiError] = []
+    deleted: list[str] = []
 
     async def work(client: KubernetesClient) -> None:
         for name in names:
@@ -132,10 +149,14 @@ def delete_objects(
             except ApiError as error:
                 refused.append(error)
                 continue
-            if waiting.wanted:
-                await wait_gone(client, kind, name, namespace, waiting.timeout_s)
-            say(f"{kind.kind} '{name}' successfully deleted in namespace '{namespace}'.")
+            if deleting.wait:
+                await wait_gone(client, kind, name, namespace, deleting.timeout_s)
+            deleted.append(name)
+            if not deleting.as_json:
+                say(f"{kind.kind} '{name}' successfully deleted in namespace '{namespace}'.")
 
     session.run(work)
+    if deleting.as_json:
+        print_json({"deleted": deleted})
     if refused:
         raise type(refused[0])("\n".join(error.message for error in refused))

@@ -15,21 +15,20 @@ from pilotlight.cli.kn.describe import REVISION_HEADER, describe_revision, revis
 from pilotlight.cli.kn.objects import (
     AllNamespaces,
     AsJson,
+    Deleting,
     Format,
     Namespace,
     NoHeaders,
     Output,
     Selector,
-    Wait,
-    WaitTimeout,
     add_describe,
     delete_objects,
     emit,
     namespace_of,
     print_objects,
+    with_deleting,
 )
 from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import Waiting
 
 app = typer.Typer(help="Manage Revisions.", no_args_is_help=True)
 add_describe(app, REVISION, describe_revision)
@@ -74,14 +73,15 @@ def list_command(
 
 
 @app.command("delete")
+@with_deleting
 def delete_command(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Names.")] = None,
     prune: Annotated[str | None, typer.Option(help="All of this service that get no traffic.")] = None,
     prune_all: Annotated[bool, typer.Option(help="All of the namespace that get no traffic.")] = False,
     namespace: Namespace = None,
-    wait: Wait = False,
-    wait_timeout: WaitTimeout = 600.0,
+    *,
+    deleting: Deleting,
 ) -> None:
     """Delete revisions."""
     session: Session = context.obj
@@ -93,4 +93,4 @@ def delete_command(
         selector = f"{ROUTING_STATE_LABEL}=reserve" + (f",{SERVICE_LABEL}={prune}" if prune else "")
         listing = session.run(lambda client: client.list(REVISION, scope, labelSelector=selector))
         chosen = [item["metadata"]["name"] for item in listing["items"]]
-    delete_objects(context, REVISION, scope, chosen, Waiting(wait, wait_timeout))
+    delete_objects(session, REVISION, scope, chosen, deleting)

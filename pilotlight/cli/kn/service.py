@@ -23,14 +23,14 @@ from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, service
 from pilotlight.cli.kn.edits import edit_image_lock
 from pilotlight.cli.kn.objects import (
     AsJson,
+    Deleting,
     Namespace,
     TargetName,
-    Wait,
-    WaitTimeout,
     add_describe,
     add_list,
     delete_objects,
     namespace_of,
+    with_deleting,
 )
 from pilotlight.cli.kn.options import apply_flags, read_text, with_options
 from pilotlight.cli.kn.traffic import plan_traffic
@@ -166,13 +166,14 @@ def apply_command(
 
 
 @app.command("delete")
+@with_deleting
 def delete_command(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Names.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of the namespace.")] = False,
     namespace: Namespace = None,
-    wait: Wait = False,
-    wait_timeout: WaitTimeout = 600.0,
+    *,
+    deleting: Deleting,
 ) -> None:
     """Delete services and all that belongs to them."""
     session: Session = context.obj
@@ -183,7 +184,7 @@ def delete_command(
     if everything:
         listing = session.run(lambda client: client.list(SERVICE, scope))
         chosen = [item["metadata"]["name"] for item in listing["items"]]
-    delete_objects(context, SERVICE, scope, chosen, Waiting(wait, wait_timeout))
+    delete_objects(session, SERVICE, scope, chosen, deleting)
 
 
 @app.command("wait")

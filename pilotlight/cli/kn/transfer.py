@@ -28,9 +28,9 @@ from core.resources.serving_labels import (
     ROUTING_STATE_MODIFIED_ANNOTATION,
     SERVICE_LABEL,
 )
-from pilotlight.cli.kn.objects import Format, Namespace, TargetName, emit, namespace_of
+from pilotlight.cli.kn.objects import AsJson, Format, Namespace, TargetName, emit, namespace_of
 from pilotlight.cli.kn.options import read_text
-from pilotlight.cli.output import note, say
+from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.cli.waiting import Waiting, wait_ready, with_waiting
 
@@ -62,7 +62,7 @@ def export_command(
     with_revisions: Annotated[bool, typer.Option(help="With the revisions that get traffic.")] = False,
     mode: Annotated[Mode, typer.Option(help="For `service import`, or for `kubectl apply`.")] = Mode.EXPORT,
     output: Annotated[Format, typer.Option("--output", "-o", help="yaml or json.")] = Format.YAML,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as -o json.")] = False,
+    as_json: AsJson = False,
     namespace: Namespace = None,
 ) -> None:
     """Print a service, and its revisions, as a document to keep or to move."""
@@ -87,6 +87,7 @@ def import_command(
     context: typer.Context,
     filename: Annotated[Path, typer.Argument(help="What `service export` wrote; - reads standard input.")],
     namespace: Namespace = None,
+    as_json: AsJson = False,
     *,
     waiting: Waiting,
 ) -> None:
@@ -95,6 +96,9 @@ def import_command(
     scope = namespace_of(context, namespace)
     service, revisions = read_export(filename)
     imported = session.run(lambda client: _import(client, scope, service, revisions, waiting))
+    if as_json:
+        print_json(imported)
+        return
     say(f"Service '{imported['metadata']['name']}' imported in namespace '{scope}'.")
 
 

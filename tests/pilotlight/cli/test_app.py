@@ -32,6 +32,7 @@ def ended(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("a port by name", (*NEW, "--probe-readiness", "tcp:h:abc"), 2, "expected http:HOST:PORT:PATH"),
         ("a mesh's profile", (*NEW, "--profile", "istio"), 2, "give the annotations you need"),
         ("no folder", ("deploy", "x", "--source", "/nowhere"), 2, "no such folder"),
+        ("nothing to develop", ("dev", "/nowhere"), 2, "/nowhere: no such folder"),
         ("a folder that cannot be", ("up", "--data-dir", "/proc/nowhere"), 1, "/proc/nowhere: No such file"),
         ("no export", ("service", "import", "/nowhere.yaml"), 2, "/nowhere.yaml"),
     ],
