@@ -11,6 +11,7 @@ from core.resources.fields import NOT_HONORED
 from core.resources.meta import AdmissionContext, Json
 
 UNHONORED_SPEC = (
+    "activeDeadlineSeconds",
     "affinity",
     "nodeSelector",
     "tolerations",
@@ -37,6 +38,11 @@ UNHONORED_SPEC = (
 )
 TERMINATION_GRACE_S = 30
 UNHONORED_CONTAINER = ("volumeDevices", "resizePolicy", "restartPolicyRules")
+UNHONORED_SECURITY = (
+    "seLinuxOptions", "seLinuxChangePolicy", "windowsOptions", "sysctls", "appArmorProfile", "procMount",
+    "supplementalGroups", "supplementalGroupsPolicy", "fsGroupChangePolicy",
+)  # fmt: skip
+UNHONORED_EMPTY_DIR = ("sizeLimit", "medium")  # it is a folder of the disk, as large as that
 USUAL = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "preemptionPolicy": "PreemptLowerPriority"}
 """What the API server fills in itself: documents exported from a cluster carry these, and mean nothing by them."""
 
@@ -55,12 +61,20 @@ def warn_pod_spec(spec: Json, path: str = "spec") -> list[str]:
         for field in UNHONORED_SPEC
         if spec.get(field) not in (None, False, {}, [], "", USUAL.get(field, ""))
     ]
+    fields += _unhonored(spec.get("securityContext"), UNHONORED_SECURITY, f"{path}.securityContext")
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        fields += _unhonored(volume.get("emptyDir"), UNHONORED_EMPTY_DIR, f"{path}.volumes[{index}].emptyDir")
     for where, container in containers_of(spec):
-        fields += [f"{path}.{where}.{field}" for field in UNHONORED_CONTAINER if container.get(field)]
+        fields += _unhonored(container, UNHONORED_CONTAINER, f"{path}.{where}")
+        fields += _unhonored(container.get("securityContext"), UNHONORED_SECURITY, f"{path}.{where}.securityContext")
         for index, port in enumerate(container.get("ports") or ()):
             if port.get("hostPort"):
                 fields.append(f"{path}.{where}.ports[{index}].hostPort")
     return [f"{field}: {NOT_HONORED[0].lower()}{NOT_HONORED[1:-1]}" for field in fields]
+
+
+def _unhonored(given: Json | None, fields: Sequence[str], path: str) -> list[str]:
+    return [f"{path}.{field}" for field in fields if (given or {}).get(field)]
 
 
 def default_pod_spec(spec: Json) -> None:

@@ -35,8 +35,8 @@ class ConfigMapVolumeSource(Model):
 
 
 class EmptyDirVolumeSource(Model):
-    medium: str | None = doc("Empty, or Memory for a file system in memory.")
-    size_limit: Quantity | None = doc("The most it may hold.")
+    medium: str | None = unhonored("Empty, or Memory for a file system in memory.")
+    size_limit: Quantity | None = unhonored("The most it may hold.")
     mode: int | None = unhonored("Mode bits of the folder.")
 
 

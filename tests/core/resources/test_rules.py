@@ -222,10 +222,18 @@ def test_what_one_machine_cannot_honour_is_said() -> None:
         "hostPID": False,
         "dnsPolicy": "ClusterFirst",
         "affinity": {},
+        "activeDeadlineSeconds": 5,
+        "securityContext": {"runAsUser": 1, "sysctls": [{"name": "a", "value": "b"}]},
+        "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {}}],
     }
+    spec["containers"][0]["securityContext"] = {"procMount": "Unmasked", "runAsNonRoot": True}
     assert warn_pod_spec(spec) == [
+        "spec.activeDeadlineSeconds: accepted, not honoured on one machine",
         "spec.nodeSelector: accepted, not honoured on one machine",
         "spec.hostNetwork: accepted, not honoured on one machine",
+        "spec.securityContext.sysctls: accepted, not honoured on one machine",
+        "spec.volumes[0].emptyDir.sizeLimit: accepted, not honoured on one machine",
+        "spec.containers[0].securityContext.procMount: accepted, not honoured on one machine",
         "spec.containers[0].ports[0].hostPort: accepted, not honoured on one machine",
     ]
 
