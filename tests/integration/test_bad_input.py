@@ -111,7 +111,10 @@ def test_a_body_that_is_no_document(user: User, body: bytes, code: int) -> None:
 
 YAMLS = {
     "not YAML": ("kind: [Service", "error"),
-    "a kind that is not there": ("apiVersion: serving.knative.dev/v1\nkind: Servce\nmetadata: {name: bad}\n", "error"),
+    "a kind that is not there": (
+        "apiVersion: serving.knative.dev/v1\nkind: Servce\nmetadata: {name: bad}\n",
+        'no matches for kind "Servce"',
+    ),
     "wrong type": (json.dumps(make_service("wrong")).replace('"spec"', '"spec": 1, "x"', 1), "spec"),
 }
 

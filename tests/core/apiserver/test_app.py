@@ -131,3 +131,9 @@ async def test_a_kind_that_is_not_served_is_not_there(anyio_backend: str) -> Non
     api = await make_api([NAMESPACE, CONFIG_MAP])
     assert (await api.get(MAPS)).code == 200
     assert (await api.get("/api/v1/pods")).code == 404
+
+
+async def test_there_are_no_definitions_of_other_kinds(api: Api) -> None:
+    """What kubectl asks before it says that there is no such kind."""
+    answer = await api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=500")
+    assert (answer.code, answer.json["items"]) == (200, [])
