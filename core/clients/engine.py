@@ -2,25 +2,29 @@
 
 The only file that knows aiodocker. Constructed without effect; `connect` finds the socket. Two exceptions leave it:
 `EngineDown` (nobody answers: try again) and `EngineRefused` (it answered no, with its own words).
+
+aiodocker and aiohttp are a fifth of what a platform would import, and 10 MB of it: they are loaded by the first
+`connect` that finds a socket, beside the event loop, so that nobody's start waits for them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 import io
 import ipaddress
 import os
 import tarfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-import aiohttp
-from aiodocker import Docker
-from aiodocker.exceptions import DockerError
-from aiodocker.stream import Stream
+from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import TemporaryError
+
+if TYPE_CHECKING:
+    from aiodocker import Docker
+    from aiodocker.stream import Stream
 
 SOCKETS: Final = ("/var/run/docker.sock", "/run/podman/podman.sock", "/run/user/{uid}/docker.sock",
                   "/run/user/{uid}/podman/podman.sock")  # fmt: skip
@@ -89,15 +93,16 @@ class Output:
     async def read(self) -> tuple[bytes, bytes] | None:
         """(b"stdout" or b"stderr", data); None at the end, which also comes when the engine goes away."""
         try:
-            message = await self._stream.read_out()
-        except (aiohttp.ClientError, OSError, DockerError):
+            with _translated():
+                message = await self._stream.read_out()
+        except (EngineDown, EngineRefused):
             return None
         if message is None:
             return None
         return (b"stderr" if message.stream == 2 else b"stdout"), message.data
 
     async def close(self) -> None:
-        with contextlib.suppress(aiohttp.ClientError, OSError, DockerError):
+        with contextlib.suppress(EngineDown, EngineRefused), _translated():
             await self._stream.close()
 
 
@@ -122,7 +127,8 @@ class Engine:
         await self.close()
         tried = candidate_urls(self._environment)
         for url in tried:
-            docker = Docker(url=url, timeout=aiohttp.ClientTimeout(total=_REQUEST_S, sock_connect=_CONNECT_S))
+            await asyncio.to_thread(importlib.import_module, "aiodocker")
+            docker = _client(url)
             try:
                 with _translated():
                     self.facts = _facts(url, await docker.version())
@@ -269,8 +275,18 @@ class Engine:
             yield self._docker
 
 
+def _client(url: str) -> Docker:
+    import aiohttp
+    from aiodocker import Docker
+
+    return Docker(url=url, timeout=aiohttp.ClientTimeout(total=_REQUEST_S, sock_connect=_CONNECT_S))
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
+    import aiohttp
+    from aiodocker.exceptions import DockerError
+
     try:
         yield
     except DockerError as error:
@@ -283,6 +299,8 @@ def _translated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ignoring(*statuses: int) -> Iterator[None]:
+    from aiodocker.exceptions import DockerError
+
     try:
         yield
     except DockerError as error:

@@ -1,41 +1,70 @@
 """The tree of commands, and how any of them ends: an answer, or one sentence about what is wrong.
 
+Only the modules of the commands that a line names are loaded (all, where it names none): `up` must start fast.
+
 Exit codes: 0 done, 1 the platform refused or a thing is not ready, 2 the command was typed wrongly, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.exceptions import TyperException
 
 from core.errors import ApiError, PermanentError, TemporaryError
 from deploy.runtimes.base import StartError
-from pilotlight.cli import build, demo, dev, doctor, functions, insight, logs, platform
-from pilotlight.cli.kn import domain, revision, route, service
 from pilotlight.cli.output import problems
-from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import NotReady
+from pilotlight.cli.session import NotReady, Session, UsageProblem
 from pilotlight.datadir import DataDir, default_data_dir
 from pilotlight.listeners import PortProblem
 
-app = typer.Typer(
-    name="pilotlight",
-    help="A serverless event platform: Knative's own documents, no cluster.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS: Final[Mapping[str, str]] = {
+    "up": "platform",
+    "down": "platform",
+    "doctor": "doctor",
+    "demo": "demo",
+    "deploy": "functions",
+    "invoke": "functions",
+    "logs": "logs",
+    "build": "build",
+    "dev": "dev",
+    "top": "insight",
+    "explain": "insight",
+}
+"""Command → its module in `pilotlight.cli`, whose `<command>_command` it is."""
+GROUPS: Final = ("service", "revision", "route", "domain")
+"""Modules in `pilotlight.cli.kn`, each with an `app` of its own."""
 
 
-@app.callback()
+def make_app(words: Collection[str]) -> typer.Typer:
+    """The commands whose names are among `words`, or all."""
+    app = typer.Typer(
+        name="pilotlight",
+        help="A serverless event platform: Knative's own documents, no cluster.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    named = {*COMMANDS, *GROUPS} & set(words)
+    for name, module in COMMANDS.items():
+        if not named or name in named:
+            commands = importlib.import_module(f"pilotlight.cli.{module}")
+            app.command(name)(getattr(commands, f"{name}_command"))
+    for name in GROUPS:
+        if not named or name in named:
+            app.add_typer(importlib.import_module(f"pilotlight.cli.kn.{name}").app, name=name)
+    return app
+
+
 def options(
     context: typer.Context,
     data_dir: Annotated[
@@ -49,27 +78,10 @@ def options(
     context.obj = Session(DataDir(folder), kubeconfig, namespace)
 
 
-app.command("up")(platform.up_command)
-app.command("down")(platform.down_command)
-app.command("doctor")(doctor.doctor_command)
-app.command("demo")(demo.demo_command)
-app.command("deploy")(functions.deploy_command)
-app.command("invoke")(functions.invoke_command)
-app.command("logs")(logs.logs_command)
-app.command("build")(build.build_command)
-app.command("dev")(dev.dev_command)
-app.command("top")(insight.top_command)
-app.command("explain")(insight.explain_command)
-app.add_typer(service.app, name="service")
-app.add_typer(revision.app, name="revision")
-app.add_typer(route.app, name="route")
-app.add_typer(domain.app, name="domain")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code."""
     try:
-        result = app(list(arguments), prog_name="pilotlight", standalone_mode=False)
+        result = make_app(arguments)(list(arguments), prog_name="pilotlight", standalone_mode=False)
         sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code

@@ -27,8 +27,8 @@ from pilotlight.cli.documents import FunctionOptions, make_service
 from pilotlight.cli.functions import apply_service, invoke, parse_server_timing, timing_line
 from pilotlight.cli.output import console, say
 from pilotlight.cli.platform import start_detached, stop
-from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import NotReady, Waiting
+from pilotlight.cli.session import NotReady, Session, UsageProblem
+from pilotlight.cli.waiting import Waiting
 from pilotlight.datadir import DataDir, Running
 from pilotlight.options import PlatformOptions
 

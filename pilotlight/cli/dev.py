@@ -26,8 +26,8 @@ from pilotlight.cli.functions import apply_service
 from pilotlight.cli.logs import Wanted, print_logs
 from pilotlight.cli.output import note, say
 from pilotlight.cli.platform import start_detached, stop
-from pilotlight.cli.session import Session, UsageProblem
-from pilotlight.cli.waiting import NotReady, Waiting
+from pilotlight.cli.session import NotReady, Session, UsageProblem
+from pilotlight.cli.waiting import Waiting
 from pilotlight.datadir import DataDir
 from pilotlight.options import PlatformOptions
 

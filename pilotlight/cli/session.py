@@ -6,19 +6,25 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from core.clients.kubernetes import Connection, KubernetesClient, read_kubeconfig
 from core.errors import NotFound
 from core.resources.core_services import CORE_SERVICE
 from pilotlight.datadir import DataDir
+
+if TYPE_CHECKING:
+    from core.clients.kubernetes import Connection, KubernetesClient
 
 T = TypeVar("T")
 
 
 class UsageProblem(Exception):
     """What was typed cannot be done as typed: shown without a trace, exit code 2."""
+
+
+class NotReady(Exception):
+    """It was Ready=False, or not Ready in time; the message is the condition's own. Exit code 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class Session:
 
     def connection(self) -> Connection:
         """UsageProblem names the next command when no platform is running."""
+        from core.clients.kubernetes import read_kubeconfig  # here, for `up` needs no client and must start fast
+
         if self.kubeconfig:
             return read_kubeconfig(self.kubeconfig)
         running = self.data_dir.running()
@@ -43,6 +51,7 @@ class Session:
 
     def run(self, work: Callable[[KubernetesClient], Awaitable[T]]) -> T:
         """Runs a command's work with an open client."""
+        from core.clients.kubernetes import KubernetesClient
 
         async def main() -> T:
             async with KubernetesClient(self.connection()) as client:

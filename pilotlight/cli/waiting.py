@@ -13,6 +13,7 @@ from core.clients.kubernetes import KubernetesClient
 from core.errors import Expired, NotFound
 from core.resources.meta import Json, Kind
 from pilotlight.cli.expansion import Command, expand, option
+from pilotlight.cli.session import NotReady
 
 _WINDOW_HELP = "Seconds that a failure may take to mend itself."
 
@@ -40,10 +41,6 @@ def with_waiting(command: Command) -> Command:
         options,
         lambda given: Waiting(given["wait"] and not given["at_once"], given["timeout_s"], given["window_s"]),
     )
-
-
-class NotReady(Exception):
-    """It was Ready=False, or not Ready in time; the message is the condition's own. Exit code 1."""
 
 
 def condition(obj: Json, name: str = "Ready") -> Json:
