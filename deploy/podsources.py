@@ -66,7 +66,8 @@ def needed(spec: PodSpec) -> set[Source]:
 
 
 def registry_auth(sources: Sources, secrets: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Registry host → credentials, of all pull secrets that exist; the kubelet, too, passes over the others."""
+    """Registry host → credentials, of all pull secrets that exist; the kubelet, too, passes over the others. For one
+    that several have the first counts."""
     found: dict[str, dict[str, str]] = {}
     for name in secrets:
         data = sources.found.get(Source(SECRET, name)) or {}
@@ -74,7 +75,7 @@ def registry_auth(sources: Sources, secrets: Iterable[str]) -> dict[str, dict[st
             if key in data:
                 with contextlib.suppress(ValueError, AttributeError):
                     document = orjson.loads(data[key])
-                    found |= (document.get("auths") or {}) if wrapped else document
+                    found = {**((document.get("auths") or {}) if wrapped else document), **found}
     return found
 
 

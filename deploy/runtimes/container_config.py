@@ -11,6 +11,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -190,19 +191,32 @@ def digest_of(image: Reference, digests: tuple[str, ...], id: str) -> str:
 
 
 def find_credentials(auth: RegistryAuth, image: Reference) -> Mapping[str, str] | None:
-    """Those for the registry of an image, under any of the names that it goes by."""
-    names = [image.registry, f"https://{image.registry}"]
-    if image.registry == "docker.io":
-        names += ["index.docker.io", "https://index.docker.io/v1/"]
-    for name in names:
-        if name in auth:
-            return {"serveraddress": image.registry, **_credentials(auth[name])}
-    return None
+    """Those under the most specific name that covers the image, as in the kubelet's keyring: `ghcr.io`,
+    `ghcr.io/team`, `*.azurecr.io`, `https://index.docker.io/v1/`."""
+    covering = {name: scope for name in auth if (scope := _scope_of(name)) and _covers(*scope, image)}
+    if not covering:
+        return None
+    best = max(covering, key=lambda name: (len(covering[name][1]), "*" not in covering[name][0]))
+    return {"serveraddress": image.registry, **_credentials(auth[best])}
+
+
+def _scope_of(name: str) -> tuple[str, str]:
+    """Host, and the path that repositories must begin with."""
+    host, _, path = name.removeprefix("https://").removeprefix("http://").partition("/")
+    return "docker.io" if host == "index.docker.io" else host, re.sub(r"^v[12](/|$)", "", path).strip("/")
+
+
+def _covers(host: str, path: str, image: Reference) -> bool:
+    globs, labels = host.split("."), image.registry.split(".")
+    same = len(globs) == len(labels) and all(map(fnmatchcase, labels, globs))
+    return same and (not path or f"{image.path}/".startswith(f"{path}/"))
 
 
 def _credentials(found: Mapping[str, str]) -> Mapping[str, str]:
-    """`auth` is username and password in one; the engine wants two."""
-    if "auth" not in found:
+    """`auth` is username and password in one; the engine wants two. A token takes the place of both."""
+    if token := found.get("identitytoken"):
+        return {"identitytoken": token}
+    if not found.get("auth"):
         return found
     try:
         user, _, password = base64.b64decode(found["auth"], validate=True).decode().partition(":")

@@ -333,6 +333,9 @@ def test_data_and_pull_credentials() -> None:
     data = data_of({"kind": "Secret", "data": {".dockerconfigjson": config}})
     sources = replace(SOURCES, found={Source("secret", "pull"): data, Source("secret", "odd"): {".dockercfg": b"["}})
     assert registry_auth(sources, ["pull", "odd", "missing"]) == {"r.test": {"auth": "eDp5"}}
+    other = {".dockercfg": b'{"r.test": {"auth": "YTpi"}, "s.test": {}}'}
+    both = replace(sources, found={**sources.found, Source("secret", "other"): other})
+    assert registry_auth(both, ["pull", "other"]) == {"r.test": {"auth": "eDp5"}, "s.test": {}}, "the first counts"
 
 
 def test_volume_files_are_shared_and_go_with_the_last_user(tmp_path: Path) -> None:

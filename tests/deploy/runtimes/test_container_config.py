@@ -169,6 +169,35 @@ def test_credentials_are_found_under_the_registrys_names() -> None:
     assert find_credentials(auth, parse_reference("quay.io/a/b")) is None
 
 
+KEYRING = {name: {"username": name} for name in (
+    "ghcr.io", "ghcr.io/team", "https://ghcr.io/v2/team/app", "*.azurecr.io", "shop.azurecr.io", "localhost:5000",
+)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("image", "under"),
+    [
+        ("ghcr.io/other/app", "ghcr.io"),
+        ("ghcr.io/team/tool", "ghcr.io/team"),
+        ("ghcr.io/teamwork/tool", "ghcr.io"),
+        ("ghcr.io/team/app:1", "https://ghcr.io/v2/team/app"),
+        ("shop.azurecr.io/x", "shop.azurecr.io"),
+        ("other.azurecr.io/x", "*.azurecr.io"),
+        ("a.b.azurecr.io/x", None),
+        ("localhost:5000/x", "localhost:5000"),
+        ("nginx", None),
+    ],
+)
+def test_the_most_specific_credentials_count(image: str, under: str | None) -> None:
+    found = find_credentials(KEYRING, parse_reference(image))
+    assert (found["username"] if found is not None else None) == under
+
+
+def test_a_token_takes_the_place_of_a_password() -> None:
+    auth = {"x.io": {"auth": "MDAwOg==", "identitytoken": "t"}}
+    assert find_credentials(auth, parse_reference("x.io/a")) == {"serveraddress": "x.io", "identitytoken": "t"}
+
+
 def test_the_holder_waits_until_it_is_killed(tmp_path: Path) -> None:
     program = tmp_path / "hold"
     program.write_bytes(holder_files("x86_64")["hold"][0])
