@@ -19,6 +19,9 @@ AGGRESSIVE_SHORTEST_S = 0.001
 AGGRESSIVE_LONGEST_S = 0.05  # Knative's pace throughout
 AGGRESSIVE_SHARE = 16  # a try costs some 30 µs; waiting a sixteenth more than the server needed, nobody notices
 AGGRESSIVE_TIMEOUT_S = 0.1
+COMMAND_SHORTEST_S = 0.1  # a command costs a process, and in a container the engine some 100 ms of work
+COMMAND_LONGEST_S = 1.0
+COMMAND_TIMEOUT_S = 10.0  # what Knative gives all the tries of one call together
 DEFAULT_PERIOD_S = 10.0
 DEFAULT_FAILURES = 3
 USER_AGENT = "kube-probe/1.34"  # frameworks and access logs know it by its beginning
@@ -152,6 +155,8 @@ def next_state(plan: ProbePlan, state: ProbeState, success: bool) -> ProbeState:
 def next_try_s(plan: ProbePlan, state: ProbeState, waited_s: float) -> float:
     """How long to wait before the next try; `waited_s` since the first."""
     if plan.aggressive and not state.healthy:
+        if isinstance(plan.check, ExecCheck):
+            return min(max(waited_s / AGGRESSIVE_SHARE, COMMAND_SHORTEST_S), COMMAND_LONGEST_S)
         if state.run < AGGRESSIVE_AT_ONCE and waited_s < AGGRESSIVE_SHORTEST_S:
             return 0.0
         return min(max(waited_s / AGGRESSIVE_SHARE, AGGRESSIVE_SHORTEST_S), AGGRESSIVE_LONGEST_S)
@@ -160,7 +165,9 @@ def next_try_s(plan: ProbePlan, state: ProbeState, waited_s: float) -> float:
 
 def try_timeout_s(plan: ProbePlan, state: ProbeState) -> float:
     """How long one try may take."""
-    return AGGRESSIVE_TIMEOUT_S if plan.aggressive and not state.healthy else plan.timeout_s
+    if not plan.aggressive or state.healthy:
+        return plan.timeout_s
+    return COMMAND_TIMEOUT_S if isinstance(plan.check, ExecCheck) else AGGRESSIVE_TIMEOUT_S
 
 
 def resolve_port(wanted: IntOrString | None, container: Container, where: Where) -> int | None:

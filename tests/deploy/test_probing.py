@@ -142,6 +142,17 @@ def test_the_aggressive_pace_follows_the_wait_and_ends_with_the_first_success() 
     assert try_timeout_s(plan, ready) == 1
 
 
+def test_a_command_is_not_hurried_as_a_connection_is() -> None:
+    plan = ProbePlan(ProbeKind.READINESS, ExecCheck(("ready",)), aggressive=True)
+    assert [next_try_s(plan, ProbeState(run=run), waited) for run, waited in ((0, 0), (9, 8), (99, 100))] == [
+        0.1,
+        0.5,
+        1,
+    ]
+    assert try_timeout_s(plan, ProbeState()) == 10, "an engine takes its time to start one"
+    assert (next_try_s(plan, ProbeState(healthy=True), 1), try_timeout_s(plan, ProbeState(healthy=True))) == (10, 1)
+
+
 @given(waited=st.floats(0, 1000))
 def test_a_server_waits_at_most_a_sixteenth_longer_than_it_needed_or_the_bounds(waited: float) -> None:
     wait = next_try_s(ProbePlan(ProbeKind.READINESS, CHECK, aggressive=True), ProbeState(), waited)
