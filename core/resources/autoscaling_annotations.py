@@ -1,6 +1,6 @@
 """`autoscaling.knative.dev/*`: how one revision is scaled (knative.dev/serving/pkg/apis/autoscaling/register.go).
 
-Admission checks them (`serving_rules`), the Revision controller copies them to the PodAutoscaler, the autoscaler
+Admission checks them (`serving_autoscaling`), the Revision controller copies them to the PodAutoscaler, the autoscaler
 reads them. Most have an older spelling, which still counts.
 """
 

@@ -123,7 +123,7 @@ class Probe(Model):
 class LifecycleHandler(Model):
     exec: ExecAction | None = doc("Run a command.")
     http_get: HttpGetAction | None = doc("Send a request.")
-    tcp_socket: TcpSocketAction | None = doc("Deprecated; never honoured.")
+    tcp_socket: TcpSocketAction | None = doc("Deprecated; never honored.")
     sleep: dict[str, Any] | None = doc("Wait for `seconds`.")
 
 
@@ -197,7 +197,7 @@ class Container(Model):
     restart_policy_rules: list[dict[str, Any]] | None = unhonored("Restarts by exit code.")
     volume_devices: list[dict[str, Any]] | None = Field(
         default=None,
-        description="Raw block devices. Accepted, not honoured on one machine.",
+        description="Raw block devices. Accepted, not honored on one machine.",
         json_schema_extra=list_map("devicePath"),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-NOT_HONORED = "Accepted, not honoured on one machine."
+NOT_HONORED = "Accepted, not honored on one machine."
 
 
 def doc(text: str, alias: str | None = None) -> Any:

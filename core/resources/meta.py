@@ -156,7 +156,7 @@ Default: TypeAlias = Callable[[Json, AdmissionContext], None]
 Validate: TypeAlias = Callable[[Json, AdmissionContext], Sequence[FieldError]]
 """Every rule that the schema alone cannot say. Never changes the object."""
 Warn: TypeAlias = Callable[[Json, AdmissionContext], Sequence[str]]
-"""What is accepted but not honoured here: one sentence each, for the `Warning` header."""
+"""What is accepted but not honored here: one sentence each, for the `Warning` header."""
 
 
 def no_default(obj: Json, context: AdmissionContext) -> None:
@@ -169,7 +169,7 @@ def no_rules(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
 
 
 def no_warnings(obj: Json, context: AdmissionContext) -> Sequence[str]:
-    """For kinds that are honoured in full."""
+    """For kinds that are honored in full."""
     return ()
 
 

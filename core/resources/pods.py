@@ -80,11 +80,11 @@ class PodSpec(Model):
     host_ipc: bool | None = unhonored("Use the host's IPC.", alias="hostIPC")
     host_users: bool | None = unhonored("Use the host's user ids.")
     affinity: dict[str, Any] | None = unhonored("Where to run.")
-    node_selector: dict[str, str] | None = whole("Labels of the node to run on. Accepted, not honoured on one machine.")
+    node_selector: dict[str, str] | None = whole("Labels of the node to run on. Accepted, not honored on one machine.")
     tolerations: list[dict[str, Any]] | None = unhonored("Taints it tolerates.")
     topology_spread_constraints: list[dict[str, Any]] | None = Field(
         default=None,
-        description="How to spread over nodes. Accepted, not honoured on one machine.",
+        description="How to spread over nodes. Accepted, not honored on one machine.",
         json_schema_extra=list_map("topologyKey", "whenUnsatisfiable"),
     )
     scheduler_name: str | None = unhonored("Scheduler to use.")

@@ -1,7 +1,7 @@
 """Which fields of a Pod a revision template may set (knative.dev/serving/pkg/apis/serving/fieldmask.go).
 
 A field that is not listed is refused, not ignored. Those behind a flag of `config-features` follow the flag; what this
-machine honours (or can do without) is open by default. Pure tables; `serving_podspec` applies them.
+machine honors (or can do without) is open by default. Pure tables; `serving_podspec` applies them.
 """
 
 from __future__ import annotations

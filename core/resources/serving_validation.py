@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import FieldError
+from core.resources import autoscaling_annotations
 from core.resources import serving_labels as labels
 from core.resources.knative_errors import (
     Errors,
@@ -35,7 +36,6 @@ from core.settings.domain import CLUSTER_DOMAIN
 from core.settings.durations import parse_duration
 from core.settings.features import FeatureSettings
 
-_AUTOSCALING_GROUP = "autoscaling.knative.dev"
 _MISPLACED = 'autoscaling annotations must be put under "spec.template.metadata.annotations" to work'
 _NETWORKING_ANNOTATIONS = frozenset(
     (
@@ -160,7 +160,7 @@ def _validate_metadata(obj: Json) -> Errors:
     """Name, and no autoscaling annotation where none is read."""
     errors = _validate_object_name(obj["metadata"])
     for key in obj["metadata"].get("annotations") or {}:
-        if key.startswith(_AUTOSCALING_GROUP):
+        if key.startswith(autoscaling_annotations.GROUP):
             errors += invalid_key(key, "annotations", _MISPLACED)
     return errors
 
@@ -271,7 +271,7 @@ def _validate_sidecar(annotations: Mapping[str, str]) -> Errors:
 def _warn_sidecar(template: Json) -> list[str]:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     return [
-        f"spec.template.metadata.annotations[{key}]: accepted, not honoured: there is no queue-proxy"
+        f"spec.template.metadata.annotations[{key}]: accepted, not honored: there is no queue-proxy"
         for key in annotations
         if key.startswith(_SIDECAR)
     ]

@@ -1,7 +1,7 @@
 """`config-features`: which optional fields and behaviours are open to users.
 
 Source: knative.dev/serving/pkg/apis/config/features.go; the words are read in any case. Upstream closes most of them by
-default. Here a field is open where one machine honours it (init containers, sidecar probes, `fieldRef`, security
+default. Here a field is open where one machine honors it (init containers, sidecar probes, `fieldRef`, security
 contexts, host aliases; `runtimeClassName` chooses the runtime), and where it asks for nothing but a place to run: then
 it is accepted with a warning. What weakens isolation or needs a cluster's storage stays closed. Pure.
 """

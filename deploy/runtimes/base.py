@@ -181,7 +181,7 @@ class Sandbox(Protocol):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the machine could not honour (a memory limit without a cgroup, say): shown as a Pod event."""
+        """What the machine could not honor (a memory limit without a cgroup, say): shown as a Pod event."""
 
     async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> Container:
         """StartError."""

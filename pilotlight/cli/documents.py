@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.resources.autoscaling_annotations import GROUP as AUTOSCALING
 from core.resources.meta import Json
 from core.resources.serving import SERVICE
-
-AUTOSCALING = "autoscaling.knative.dev"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import typer
 
 from core.clients.kubernetes import KubernetesClient
 from core.errors import Expired, NotFound
+from core.resources.conditions import find_condition
 from core.resources.meta import Json, Kind
 from pilotlight.cli.expansion import Command, expand, option
 from pilotlight.cli.session import NotReady
@@ -43,13 +44,6 @@ def with_waiting(command: Command) -> Command:
     )
 
 
-def condition(obj: Json, name: str = "Ready") -> Json:
-    for entry in (obj.get("status") or {}).get("conditions") or ():
-        if entry["type"] == name:
-            return dict(entry)
-    return {}
-
-
 def is_current(obj: Json) -> bool:
     """Whether the status speaks of the spec as it is now."""
     return bool((obj.get("status") or {}).get("observedGeneration") == obj["metadata"].get("generation"))
@@ -71,7 +65,7 @@ async def wait_ready(
         async with asyncio.timeout(waiting.timeout_s):
             while True:
                 last = await client.get(kind, name, namespace)
-                ready = condition(last)
+                ready = find_condition(last) or {}
                 if is_current(last):
                     if ready.get("status") == "True":
                         return last
@@ -83,7 +77,7 @@ async def wait_ready(
                     told = message
                 await _next_change(client, kind, last)
     except TimeoutError:
-        ready = condition(last)
+        ready = find_condition(last) or {}
         why = ready.get("message") or ready.get("reason") or "it has no status yet"
         raise NotReady(f"{kind.kind} {name} was not ready within {waiting.timeout_s:g} s: {why}") from None
 

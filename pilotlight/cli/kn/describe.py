@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
+from core.resources.ages import age_of
+from core.resources.conditions import find_condition
 from core.resources.meta import Json
 
 SERVICE_HEADER = ("NAME", "URL", "LATEST", "AGE", "CONDITIONS", "READY", "REASON")
@@ -14,23 +15,12 @@ DOMAIN_HEADER = ("NAME", "URL", "AGE", "READY", "KSVC")
 LATEST_NOTE = "@latest"
 
 
-def age(created: str | None, now: datetime) -> str:
-    """As kubectl prints it: 5s, 3m, 2h, 4d."""
-    if not created:
-        return ""
-    seconds = max(0, int((now - datetime.fromisoformat(created)).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
 def conditions(obj: Json) -> list[Json]:
     return list((obj.get("status") or {}).get("conditions") or ())
 
 
 def ready(obj: Json) -> Json:
-    return next((entry for entry in conditions(obj) if entry["type"] == "Ready"), {})
+    return find_condition(obj) or {}
 
 
 def _ok(obj: Json) -> str:
@@ -38,21 +28,21 @@ def _ok(obj: Json) -> str:
     return f"{sum(entry['status'] == 'True' for entry in found)} OK / {len(found)}"
 
 
-def service_row(service: Json, now: datetime) -> Sequence[str]:
+def service_row(service: Json, now: float) -> Sequence[str]:
     status = service.get("status") or {}
     state = ready(service)
     return (
         service["metadata"]["name"],
         status.get("url") or "",
         status.get("latestReadyRevisionName") or "",
-        age(service["metadata"].get("creationTimestamp"), now),
+        age_of(service["metadata"].get("creationTimestamp"), now),
         _ok(service),
         state.get("status", "Unknown"),
         state.get("reason") or "",
     )
 
 
-def revision_row(revision: Json, service: Json | None, now: datetime) -> Sequence[str]:
+def revision_row(revision: Json, service: Json | None, now: float) -> Sequence[str]:
     metadata = revision["metadata"]
     labels = metadata.get("labels") or {}
     targets = [
@@ -68,34 +58,34 @@ def revision_row(revision: Json, service: Json | None, now: datetime) -> Sequenc
         f"{percent}%" if percent else "",
         ",".join(target["tag"] for target in targets if target.get("tag")),
         labels.get("serving.knative.dev/configurationGeneration", ""),
-        age(metadata.get("creationTimestamp"), now),
+        age_of(metadata.get("creationTimestamp"), now),
         _ok(revision),
         state.get("status", "Unknown"),
         state.get("reason") or "",
     )
 
 
-def route_row(route: Json, now: datetime) -> Sequence[str]:
+def route_row(route: Json, now: float) -> Sequence[str]:
     return (
         route["metadata"]["name"],
         (route.get("status") or {}).get("url") or "",
-        age(route["metadata"].get("creationTimestamp"), now),
+        age_of(route["metadata"].get("creationTimestamp"), now),
         ready(route).get("status", "Unknown"),
     )
 
 
-def domain_row(domain: Json, now: datetime) -> Sequence[str]:
+def domain_row(domain: Json, now: float) -> Sequence[str]:
     reference = domain["spec"]["ref"]
     return (
         domain["metadata"]["name"],
         (domain.get("status") or {}).get("url") or "",
-        age(domain["metadata"].get("creationTimestamp"), now),
+        age_of(domain["metadata"].get("creationTimestamp"), now),
         ready(domain).get("status", "Unknown"),
         reference["name"] if reference["kind"] == "Service" else f"{reference['kind']}:{reference['name']}",
     )
 
 
-def describe_service(service: Json, now: datetime) -> Iterator[str]:
+def describe_service(service: Json, now: float) -> Iterator[str]:
     status = service.get("status") or {}
     yield from _head(service, now)
     yield f"URL:        {status.get('url') or ''}"
@@ -111,7 +101,7 @@ def describe_service(service: Json, now: datetime) -> Iterator[str]:
     yield from _condition_lines(service, now)
 
 
-def describe_revision(revision: Json, now: datetime) -> Iterator[str]:
+def describe_revision(revision: Json, now: float) -> Iterator[str]:
     yield from _head(revision, now)
     status = revision.get("status") or {}
     spec = revision["spec"]
@@ -128,7 +118,7 @@ def describe_revision(revision: Json, now: datetime) -> Iterator[str]:
     yield from _condition_lines(revision, now)
 
 
-def describe_plain(obj: Json, now: datetime) -> Iterator[str]:
+def describe_plain(obj: Json, now: float) -> Iterator[str]:
     """A Route or a DomainMapping."""
     yield from _head(obj, now)
     yield f"URL:        {(obj.get('status') or {}).get('url') or ''}"
@@ -146,20 +136,20 @@ def _target_name(target: Json, status: Json) -> str:
     return f"{LATEST_NOTE} ({name})" if target.get("latestRevision") else name
 
 
-def _head(obj: Json, now: datetime) -> Iterator[str]:
+def _head(obj: Json, now: float) -> Iterator[str]:
     metadata = obj["metadata"]
     yield f"Name:       {metadata['name']}"
     if metadata.get("namespace"):
         yield f"Namespace:  {metadata['namespace']}"
-    yield f"Age:        {age(metadata.get('creationTimestamp'), now)}"
+    yield f"Age:        {age_of(metadata.get('creationTimestamp'), now)}"
 
 
-def _condition_lines(obj: Json, now: datetime) -> Iterator[str]:
+def _condition_lines(obj: Json, now: float) -> Iterator[str]:
     yield "Conditions:"
     yield "  OK  TYPE                      AGE    REASON"
     marks = {"True": "++", "False": "!!", "Unknown": "??"}
     for entry in conditions(obj):
-        since = age(entry.get("lastTransitionTime"), now)
+        since = age_of(entry.get("lastTransitionTime"), now)
         reason = entry.get("reason") or ""
         message = f": {entry['message']}" if entry.get("message") else ""
         yield f"  {marks[entry['status']]}  {entry['type']:<25} {since:<6} {reason}{message}".rstrip()

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from core.resources.autoscaling_annotations import GROUP as AUTOSCALING
 from core.resources.meta import Json
+from core.resources.serving_labels import CLUSTER_LOCAL, VISIBILITY_LABEL
 
-AUTOSCALING = "autoscaling.knative.dev"
 USER_IMAGE = "client.knative.dev/user-image"
-VISIBILITY_LABEL = "networking.knative.dev/visibility"
 STRICT_SECURITY_CONTEXT: Json = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -181,7 +181,7 @@ def edit_annotations(service: Json, pairs: Sequence[str]) -> None:
 def edit_cluster_local(service: Json, value: bool) -> None:
     labels = service["metadata"].setdefault("labels", {})
     if value:
-        labels[VISIBILITY_LABEL] = "cluster-local"
+        labels[VISIBILITY_LABEL] = CLUSTER_LOCAL
     else:
         labels.pop(VISIBILITY_LABEL, None)
 

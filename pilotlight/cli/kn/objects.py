@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from core.clients.kubernetes import KubernetesClient
+from core.clock import SystemClock
 from core.errors import ApiError
 from core.resources.meta import Json, Kind
 from pilotlight.cli.expansion import Command, expand, option
@@ -67,8 +67,8 @@ def print_objects(
     print_table(header, (row(item) for item in listing["items"]), headers=headers)
 
 
-Row = Callable[[Json, datetime], Sequence[str]]
-Lines = Callable[[Json, datetime], Iterable[str]]
+Row = Callable[[Json, float], Sequence[str]]
+Lines = Callable[[Json, float], Iterable[str]]
 
 
 def add_list(app: typer.Typer, kind: Kind[Any], header: Sequence[str], row: Row) -> None:
@@ -94,7 +94,7 @@ def add_list(app: typer.Typer, kind: Kind[Any], header: Sequence[str], row: Row)
         if chosen := Format.JSON if as_json else output:
             emit(kind, listing, chosen)
             return
-        now = datetime.now(UTC)
+        now = SystemClock().wall()
         print_objects(kind, listing, header, lambda item: row(item, now), headers=not no_headers)
 
 
@@ -114,7 +114,7 @@ def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
         if chosen := Format.JSON if as_json else output:
             emit(kind, obj, chosen)
             return
-        for line in lines(obj, datetime.now(UTC)):
+        for line in lines(obj, SystemClock().wall()):
             say(line)
 
 

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from core.resources.autoscaling_annotations import GROUP as AUTOSCALING
 from core.resources.meta import Json
 from pilotlight.cli.expansion import Command, expand, option
 from pilotlight.cli.kn import edits, scheduling
-from pilotlight.cli.kn.edits import AUTOSCALING
 
 Edit = Callable[[Json, Any], None]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from core.clients.kubernetes import KubernetesClient
+from core.clock import SystemClock
 from core.resources.meta import Json
 from core.resources.serving import REVISION, SERVICE
 from core.resources.serving_labels import ROUTING_STATE_LABEL, SERVICE_LABEL
@@ -62,7 +62,7 @@ def list_command(
         emit(REVISION, listing, chosen)
         return
     owners = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in services}
-    now = datetime.now(UTC)
+    now = SystemClock().wall()
 
     def row(revision: Json) -> tuple[str, ...]:
         metadata = revision["metadata"]

@@ -147,11 +147,11 @@ def test_every_broken_rule_is_a_cause() -> None:
     assert caught.value.about == ("apps", "Deployment", "D")
 
 
-def test_what_is_not_honoured_is_told() -> None:
+def test_what_is_not_honored_is_told() -> None:
     document = deployment()
     document["spec"]["template"]["spec"]["nodeSelector"] = {"a": "b"}
     warnings = admit_create(DEPLOYMENT, document, CONTEXT, "Strict").warnings
-    assert warnings == ("spec.template.spec.nodeSelector: accepted, not honoured on one machine",)
+    assert warnings == ("spec.template.spec.nodeSelector: accepted, not honored on one machine",)
 
 
 def test_an_update_keeps_what_the_system_wrote() -> None:

@@ -214,7 +214,7 @@ def test_a_pod_that_runs_keeps_its_spec_but_for_images() -> None:
     assert [error.problem for error in POD.validate(new, AdmissionContext(old=old))] == [FieldProblem.FORBIDDEN]
 
 
-def test_what_one_machine_cannot_honour_is_said() -> None:
+def test_what_one_machine_cannot_honor_is_said() -> None:
     spec = container_with(ports=[{"containerPort": 80, "hostPort": 80}])
     spec |= {
         "nodeSelector": {"disk": "ssd"},
@@ -228,13 +228,13 @@ def test_what_one_machine_cannot_honour_is_said() -> None:
     }
     spec["containers"][0]["securityContext"] = {"procMount": "Unmasked", "runAsNonRoot": True}
     assert warn_pod_spec(spec) == [
-        "spec.activeDeadlineSeconds: accepted, not honoured on one machine",
-        "spec.nodeSelector: accepted, not honoured on one machine",
-        "spec.hostNetwork: accepted, not honoured on one machine",
-        "spec.securityContext.sysctls: accepted, not honoured on one machine",
-        "spec.volumes[0].emptyDir.sizeLimit: accepted, not honoured on one machine",
-        "spec.containers[0].securityContext.procMount: accepted, not honoured on one machine",
-        "spec.containers[0].ports[0].hostPort: accepted, not honoured on one machine",
+        "spec.activeDeadlineSeconds: accepted, not honored on one machine",
+        "spec.nodeSelector: accepted, not honored on one machine",
+        "spec.hostNetwork: accepted, not honored on one machine",
+        "spec.securityContext.sysctls: accepted, not honored on one machine",
+        "spec.volumes[0].emptyDir.sizeLimit: accepted, not honored on one machine",
+        "spec.containers[0].securityContext.procMount: accepted, not honored on one machine",
+        "spec.containers[0].ports[0].hostPort: accepted, not honored on one machine",
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from pilotlight.cli.app import run
 from pilotlight.cli.kn.options import SERVICE_FLAGS
 
+ROOT = Path(__file__).parents[3]
 NEW = ("service", "create", "x")
 
 
@@ -33,7 +36,6 @@ def ended(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("a mesh's profile", (*NEW, "--profile", "istio"), 2, "give the annotations you need"),
         ("no folder", ("deploy", "x", "--source", "/nowhere"), 2, "no such folder"),
         ("nothing to develop", ("dev", "/nowhere"), 2, "/nowhere: no such folder"),
-        ("a folder that cannot be", ("up", "--data-dir", "/proc/nowhere"), 1, "/proc/nowhere: No such file"),
         ("no export", ("service", "import", "/nowhere.yaml"), 2, "/nowhere.yaml"),
     ],
 )
@@ -53,13 +55,25 @@ def test_mistakes_are_one_sentence(
     assert err.startswith("Usage:" if label == "no command" else "error: ")
 
 
-def test_a_port_in_use_is_named(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def up(*arguments: str) -> tuple[int, str]:
+    """In a process of its own: a platform sets up logging for the whole process."""
+    command = [sys.executable, "-m", "pilotlight", "up", "--api-port", "0", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        code, err = ended(capfd, "up", "--data-dir", str(tmp_path), "--gateway-port", port, "--api-port", "0")
+        code, err = up("--data-dir", str(tmp_path), "--gateway-port", port)
     assert code == 1
-    assert f"gateway port {port} on 127.0.0.1 is in use" in err
+    assert err.splitlines()[-1].startswith(f"error: gateway port {port} on 127.0.0.1 is in use")
     assert "Traceback" not in err
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    code, err = up("--data-dir", "/proc/nowhere", "--gateway-port", "0")
+    assert (code, err) == (1, "error: /proc/nowhere: No such file or directory\n")
 
 
 def test_a_program_gets_its_error_as_json(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
