@@ -25,6 +25,7 @@ from deploy.runtimes.logfile import LOG_FILES
 
 FOLLOW_POLL_S = 0.1
 READ_BYTES = 256 << 10
+LINES_AT_ONCE = 256  # then others on the event loop get their turn: a log may have 30 MiB
 STREAMS = (b"stdout", b"stderr")
 LINE_BYTES_MAX = 1 << 20  # a longer line is told in parts
 _STAMP_CHARS = len("2016-10-06T00:17:09.669794202Z")
@@ -52,25 +53,28 @@ class PodLogs:
 
     async def _read(self, pod: Json, path: Path, query: LogQuery) -> AsyncIterator[LogLine]:
         tail = _Tail(path)
-        lines: Iterator[LogLine] = tail.read_all()
-        if query.since is not None:
-            since = query.since
-            lines = (line for line in lines if line.at >= since)
-        if query.tail_lines is not None:
-            lines = iter(deque(lines, maxlen=query.tail_lines))
-        for number, line in enumerate(lines):
-            yield line
-            if number % 256 == 255:
-                await asyncio.sleep(0)
-        if not query.follow or query.previous:
-            return
-        while True:
-            is_over = await self._is_over(pod, query.container)
-            for line in tail.read_new():
+        last: deque[LogLine] = deque(maxlen=query.tail_lines)
+        try:
+            for number, line in enumerate(tail.read_all(), 1):
+                if number % LINES_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # also where nothing of it is asked for
+                if query.since is not None and line.at < query.since:
+                    continue
+                if query.tail_lines is None:
+                    yield line
+                else:
+                    last.append(line)
+            for line in last:
                 yield line
-            if is_over:
-                return
-            await self._clock.sleep(FOLLOW_POLL_S)
+            is_over = not query.follow or query.previous
+            while not is_over:
+                is_over = await self._is_over(pod, query.container)
+                for line in tail.read_new():
+                    yield line
+                if not is_over:
+                    await self._clock.sleep(FOLLOW_POLL_S)
+        finally:
+            tail.close()
 
     async def _is_over(self, pod: Json, container: str) -> bool:
         """Whether the container has ended for this time: kubectl follows one run, not the next."""
@@ -95,6 +99,11 @@ class _Tail:
         self._file: BinaryIO | None = None
         self._rest = b""
         self._pieces: dict[bytes, bytes] = {}  # stream → the beginning of a line whose end is not there yet
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def read_all(self) -> Iterator[LogLine]:
         """Everything so far, the rotated files first."""

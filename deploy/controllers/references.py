@@ -37,10 +37,6 @@ class References:
         else:
             self._by_referrer.pop(referrer, None)
 
-    @property
-    def referrers(self) -> list[ObjectKey]:
-        return list(self._by_referrer)
-
     def of(self, kind: Kind[Any]) -> Keys:
         """For a watch of `kind`: whoever refers to the changed object."""
 

@@ -10,7 +10,7 @@ read alike; the node moves the file aside before it starts a container again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -229,12 +229,3 @@ class OwnNetwork(Protocol):
 
     def set_names(self, names: Iterable[str]) -> None:
         """The host names that lead instances to the gateway, present ones included."""
-
-
-class LogReader(Protocol):
-    """`kubectl logs`."""
-
-    def read(
-        self, *, tail: int | None, since_s: float | None, follow: bool, timestamps: bool, limit_bytes: int | None
-    ) -> AsyncIterator[bytes]:
-        """Whole lines, oldest first."""

@@ -70,6 +70,29 @@ def test_lines_pieces_and_limits(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("query", [LogQuery("main", tail_lines=1), LogQuery("main", since=1_700_000_001.0)])
+def test_others_get_their_turn_also_while_nothing_is_told(tmp_path: Path, query: LogQuery) -> None:
+    async def test() -> None:
+        shelf = Shelf(tmp_path)
+        await shelf.fill()
+        old, new = "2023-11-14T22:13:20.000000000Z stdout F old\n", "2023-11-14T22:13:22.000000000Z stdout F new\n"
+        shelf.path.write_text(old * 10_000 + new)
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(others())
+        assert await shelf.read(query) == ["new"]
+        beside.cancel()
+        assert turns >= 10_000 // 256
+
+    asyncio.run(test())
+
+
 def test_rotated_files_are_read_as_one(tmp_path: Path) -> None:
     async def test() -> None:
         shelf = Shelf(tmp_path)
