@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from typing import Final
 
 from core.clients.engine import Engine, EngineDown, EngineRefused, ImageFacts
 from deploy.runtimes.base import ContainerPlan, RegistryAuth, StartError, Tell, to_nobody
 from deploy.runtimes.container_config import find_credentials, parse_reference
+
+LOCAL_ONLY: Final = frozenset({"localhost", "ko.local", "kind.local", "dev.local"})
+"""What builders call the engine's own store: there is no registry of that name to ask for something newer."""
 
 
 class Images:
@@ -21,7 +25,7 @@ class Images:
     async def ensure(self, container: ContainerPlan, auth: RegistryAuth, tell: Tell = to_nobody) -> ImageFacts:
         """The image, pulled if need be. StartError in the kubelet's words."""
         name, reference = container.image, parse_reference(container.image)
-        always = container.pull_policy == "Always" and not reference.digest
+        always = container.pull_policy == "Always" and not reference.digest and reference.registry not in LOCAL_ONLY
         try:
             if not always and (found := await self._engine.image(name)) is not None:
                 return found

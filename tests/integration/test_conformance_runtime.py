@@ -180,6 +180,7 @@ def test_limits_and_requests_become_cgroups(user: User) -> None:
 def test_command_arguments_folder_user_and_port_are_the_pods(user: User) -> None:
     service = contract(
         "dressed",
+        imagePullPolicy="Always",  # of an image that is in the engine's own store only
         command=["/app/contract", "abra"],
         args=["cadabra", "$(WHO)"],
         env=[{"name": "WHO", "value": "ada"}],
