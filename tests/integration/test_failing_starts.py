@@ -126,7 +126,8 @@ def test_one_that_ends_while_serving_is_a_502_and_is_started_again_at_once(user:
     name = user.deploy(make_service("dies"))
     reply = user.call(name, "/exit/5")
     assert (reply.status, reply.json["reason"]) == (502, "BadGateway")
-    assert user.call(name).status == 200
+    # One that it accepted while it went is lost with it, too.
+    user.until("it has been started again", lambda: user.call(name).status == 200, timeout_s=5)
     assert user.pods(name)[0]["status"]["containerStatuses"][0]["restartCount"] == 1
     user.delete(name)
 

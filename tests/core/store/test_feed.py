@@ -58,7 +58,7 @@ def test_what_is_kept_is_the_newest_part_and_bounded(steps: list[tuple[int, int]
 
 
 def test_one_change_that_is_too_large_alone_is_kept_for_those_who_saw_the_one_before() -> None:
-    feed = Feed(0, Freshness())
+    feed = Feed(0, Freshness(), Packing())
     publish_all(feed, {5: 2 * RING_BYTES_MAX})
     assert feed.at(feed.position_after(4, 5)).resource_version == 5
 
