@@ -9,7 +9,7 @@ import importlib
 import subprocess
 import sys
 
-from benchmarks.report import RESULTS, Row, print_rows, write
+from benchmarks.report import RESULTS, Row, print_rows, print_table, read, write
 
 BENCHMARKS: tuple[str, ...] = (
     "warm_path",
@@ -37,11 +37,12 @@ def main(names: list[str]) -> int:
     failed: list[Row] = []
     for name in names or BENCHMARKS:
         print(f"\n{name}", flush=True)
+        (RESULTS / f"{name}.json").unlink(missing_ok=True)  # a row of an earlier run must not stand for this one
         ended = subprocess.run([sys.executable, "-c", f"from benchmarks.__main__ import run_one; run_one({name!r})"])
         if ended.returncode:
             failed.append(Row(name, "-", "did not run", None, note=f"exit code {ended.returncode}, see above"))
-    if failed:
-        print_rows(failed)
+    print()
+    print_table([*(row for name in names or BENCHMARKS for row in read(name)), *failed])
     print(f"\nwritten to {RESULTS}")
     return 1 if failed else 0
 

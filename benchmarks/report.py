@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -40,6 +43,23 @@ def print_rows(rows: Iterable[Row]) -> None:
         print(f"        bar {row.bar}; measured {row.measured}" + (f"; {row.yardstick}" if row.yardstick else ""))
         if row.note:
             print(f"        {row.note}")
+
+
+def print_table(rows: Iterable[Row]) -> None:
+    """One line a row."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "what", "bar", "measured", "yardstick"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        mark = {True: "met", False: "MISSED", None: "-"}[row.met]
+        table.add_row(mark, row.what, row.bar, row.measured, row.yardstick or row.note)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def read(name: str) -> list[Row]:
+    """The rows that `write` wrote; none where it did not."""
+    path = RESULTS / f"{name}.json"
+    return [Row(**row) for row in json.loads(path.read_text())["rows"]] if path.exists() else []
 
 
 def write(name: str, rows: Sequence[Row]) -> Path:
