@@ -63,6 +63,7 @@ class Endpoints:
         self._cluster_domain = cluster_domain
         self._ingresses: dict[ObjectKey, tuple[str, Compiled]] = {}
         self._services: dict[ObjectKey, SeenService] = {}
+        self._service_routes: dict[ObjectKey, Compiled] = {}
         self._slices: dict[ObjectKey, tuple[ObjectKey, SeenSlice]] = {}  # with the Service each belongs to
         self._slices_of: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._pods: dict[ObjectKey, SeenPod] = {}
@@ -135,10 +136,7 @@ class Endpoints:
     def _make_table(self) -> None:
         self._stale = False
         ingresses = [compiled for _, compiled in sorted(self._ingresses.values(), key=lambda item: item[0])]
-        services = [
-            compile_service(key.namespace, key.name, seen.ports, self._cluster_domain, seen.external_name)
-            for key, seen in sorted(self._services.items(), key=lambda item: str(item[0]))
-        ]
+        services = [self._service_routes[key] for key in sorted(self._service_routes, key=str)]
         self._gateway.set_table(merge(ingresses, services))
 
     # Revisions and their Pods.
@@ -217,6 +215,11 @@ class Endpoints:
             where = ServiceKey(key.namespace, key.name, port)
             self._throttler.forget(where, revision_missing(str(where)))
         if before != now:
+            self._service_routes.pop(key, None)
+            if now is not None:
+                self._service_routes[key] = compile_service(
+                    key.namespace, key.name, now.ports, self._cluster_domain, now.external_name
+                )
             self._table_changed()
             self._refresh_service(key)
 
