@@ -2,7 +2,7 @@
 
 Up: folder and store → sockets → services → data path and API → "ready". Down: stop accepting → drain requests → end the
 API's streams → stop the services, instances with them → close the store. Everything is on one event loop, in one task
-group; a service that fails takes the platform down with it, in that same order.
+group. A service that fails takes the platform down at once: requests are cut off, instances end with it.
 """
 
 from __future__ import annotations
@@ -88,9 +88,11 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
             data_dir.write_running(running)
             gc.freeze()  # collections pass over all that: each would hold up requests for 20 ms
             gc.enable()
-            tell(running)
-            await stop.wait()
-            data_dir.forget_running()
+            try:
+                tell(running)
+                await stop.wait()
+            finally:
+                data_dir.forget_running()
             await _take_down(house, server, serving, services)
 
 

@@ -78,6 +78,10 @@ def options(
     context.obj = Session(DataDir(folder), kubeconfig, namespace)
 
 
+TOLD = (ApiError, TemporaryError, PermanentError, NotReady, PortProblem, StartError, UsageProblem)
+"""What is raised to be read by a person: its message is the sentence."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit code."""
     try:
@@ -98,6 +102,9 @@ def run(arguments: Sequence[str]) -> int:
 def _fail(error: Exception, *, as_json: bool) -> int:
     """Tells what went wrong in one sentence, on standard error. Our own mistakes keep their trace."""
     if isinstance(error, ExceptionGroup):
+        _, ours = error.split(TOLD)
+        if ours is not None:
+            raise error  # of a running platform, say: a ValueError in it is not one of the command line
         return _fail(error.exceptions[0], as_json=as_json)
     code, message = _ending(error)
     if as_json:
@@ -118,7 +125,7 @@ def _ending(error: Exception) -> tuple[int, str]:
             return 2, str(error)
         case ApiError():
             return 1, error.message
-        case TemporaryError() | PermanentError() | NotReady() | PortProblem() | StartError():
+        case _ if isinstance(error, TOLD):
             return 1, str(error)
         case OSError(strerror=str() as why):
             return 1, f"{error.filename}: {why}" if error.filename else why

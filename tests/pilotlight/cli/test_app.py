@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import NotFound
 from pilotlight.cli.app import run
 from pilotlight.cli.kn.options import SERVICE_FLAGS
 
@@ -91,6 +92,24 @@ def test_our_own_mistakes_keep_their_trace(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("pilotlight.cli.doctor.examine", fail)
     with pytest.raises(KeyError):
         run(["doctor"])
+
+
+@pytest.mark.parametrize(
+    ("inner", "is_told"),
+    [(NotFound("gone"), True), (ValueError("ours"), False), (ExceptionGroup("deeper", [NotFound("gone")]), True)],
+)
+def test_a_group_is_told_only_where_all_of_it_is_meant_for_people(
+    inner: Exception, is_told: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ExceptionGroup("tasks", [inner])
+
+    monkeypatch.setattr("pilotlight.cli.doctor.examine", fail)
+    if is_told:
+        assert ended(capfd, "doctor") == (1, "error: gone\n")
+    else:
+        with pytest.raises(ExceptionGroup):
+            run(["doctor"])
 
 
 def test_former_names_work_and_do_not_show(capfd: pytest.CaptureFixture[str]) -> None:
