@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,8 +29,6 @@ from pilotlight.cli.session import NotReady, Session, UsageProblem
 from pilotlight.cli.waiting import Waiting
 from pilotlight.datadir import DataDir
 from pilotlight.options import PlatformOptions
-
-SOURCE_ANNOTATION = "pilotlight.dev/source-digest"
 
 
 def dev_command(
@@ -89,10 +86,7 @@ def _brief(message: str) -> str:
 
 
 def make_document(namespace: str, folder: Path, name: str, digest: str) -> Json:
-    """The digest makes a changed folder a changed template, and so a new revision."""
-    short = hashlib.sha256(digest.encode()).hexdigest()[:16]
-    options = FunctionOptions(name, namespace, source=folder, annotations={SOURCE_ANNOTATION: short})
-    return make_service(options)
+    return make_service(FunctionOptions(name, namespace, source=folder, source_digest=digest))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from core.resources.autoscaling_annotations import GROUP as AUTOSCALING
 from core.resources.meta import Json
 from core.resources.serving import SERVICE
+
+SOURCE_ANNOTATION = "pilotlight.dev/source-digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class FunctionOptions:
     scale_max: int | None = None
     idle_action: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    source_digest: str = ""  # makes a changed folder a changed template, and so a new revision
 
 
 def make_service(options: FunctionOptions) -> Json:
@@ -92,6 +96,8 @@ def _folder(source: Path | None) -> Path:
 
 def _annotations(options: FunctionOptions) -> dict[str, str]:
     annotations = dict(options.annotations)
+    if options.source_digest:
+        annotations[SOURCE_ANNOTATION] = hashlib.sha256(options.source_digest.encode()).hexdigest()[:16]
     if options.scale_min is not None:
         annotations[f"{AUTOSCALING}/min-scale"] = str(options.scale_min)
     if options.scale_max is not None:

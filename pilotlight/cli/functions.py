@@ -67,6 +67,7 @@ def deploy_command(
             scale_max=scale_max,
             idle_action=idle_action,
             annotations=parse_pairs(annotation or (), "--annotation"),
+            source_digest=_digest(session, source) if source is not None and source.is_dir() else "",
         )
     )
     service = session.run(lambda client: apply_service(client, document, waiting))
@@ -77,6 +78,17 @@ def deploy_command(
         say(service["status"]["url"])
     else:
         say(f"{name} was accepted; `pilotlight service wait {name}` returns when it is ready")
+
+
+def _digest(session: Session, source: Path) -> str:
+    """Of the folder as the platform will copy it: what it ignores makes no new revision."""
+    from deploy.runtimes.base import StartError
+    from deploy.runtimes.folders import SCHEME, Folders
+
+    try:
+        return Folders(session.data_dir.functions).snapshot(f"{SCHEME}{source.expanduser().absolute()}").digest
+    except StartError as error:
+        raise UsageProblem(error.message) from None
 
 
 async def apply_service(client: KubernetesClient, document: Json, waiting: Waiting) -> Json:

@@ -69,6 +69,15 @@ def test_deploy_prints_the_address_and_invoke_the_answer(shell: Shell, hello: st
     assert (answer["status"], answer["body"]) == (200, "Hello, World!")
 
 
+def test_a_changed_folder_is_deployed_as_a_new_revision(shell: Shell, tmp_path: Path) -> None:
+    source = tmp_path / "main.py"
+    for text, revision in (("1", "00001"), ("1", "00001"), ("2", "00002")):
+        source.write_text(f"def handle(request):\n    return '{text}'\n")
+        assert f"changing-{revision}" in shell("deploy", "changing", "--source", str(tmp_path))
+        assert shell("invoke", "changing").strip() == text
+    shell("service", "delete", "changing")
+
+
 def test_lists_and_descriptions(shell: Shell, hello: str) -> None:
     assert "hello-00001" in shell("service", "list")
     assert "100%  @latest (hello-00001)" in shell("service", "describe", hello)
