@@ -48,6 +48,11 @@ def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 15.0) -> 
         time.sleep(0.01)
 
 
+def refuses(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
+
+
 def processes_with(word: str) -> list[int]:
     """Every live process whose environment or arguments name it."""
     found = []
@@ -171,6 +176,7 @@ def test_whoever_can_connect_while_it_comes_back_is_served(tmp_path: Path, worke
     for name in names:
         user.until_ready(name)
     kill(platform)
+    wait_until(lambda: refuses(port), "the dead one's sockets are closed")
 
     def call(name: str) -> int:
         deadline = time.monotonic() + 20
