@@ -85,6 +85,7 @@ def test_slow_heads_are_cut_off_and_hinder_nobody(user: User) -> None:
     user.delete(name)
 
 
+@pytest.mark.timeout(300)
 def test_ten_thousand_wait_and_no_more(platform: Platform, user: User, tmp_path: Path) -> None:
     """As many as may wait, wait in little memory; who comes after them is told at once; all are served in the end."""
     deaf = tmp_path / "deaf"
@@ -116,7 +117,7 @@ def test_ten_thousand_wait_and_no_more(platform: Platform, user: User, tmp_path:
             assert resident_bytes(pid) - before < WAITER_BYTES * (QUEUE_DEPTH + BEYOND)
             order.clear()
             deaf.unlink()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 statuses = [(await each).status for each in waiting]
             assert statuses == [200] * QUEUE_DEPTH
             places = {number: place for place, number in enumerate(sorted(order))}
