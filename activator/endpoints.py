@@ -98,10 +98,11 @@ class Endpoints:
                 apply(key, None, None)
             for key, obj in present.items():
                 apply(key, obj, None)
-            known = set(present)
+            known, since = set(present), listing.resource_version
+            del listing, present  # a watch lives long
             listed.set()
             try:
-                async with self._store.watch(kind, since=listing.resource_version) as changes:
+                async with self._store.watch(kind, since=since) as changes:
                     async for event in changes:
                         if event.type is EventType.BOOKMARK:
                             continue

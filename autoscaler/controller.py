@@ -77,9 +77,11 @@ class Autoscaler:
                 see(_gone(name, before[name]), False)
             for obj in listing.items:
                 see(obj, True)
+            since = listing.resource_version
+            del listing  # a watch lives long
             listed.set()
             try:
-                async with self._store.watch(kind, namespace, since=listing.resource_version) as changes:
+                async with self._store.watch(kind, namespace, since=since) as changes:
                     async for event in changes:
                         if event.type is EventType.BOOKMARK:
                             continue

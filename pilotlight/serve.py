@@ -49,7 +49,7 @@ Tell = Callable[[Running], None]
 def run_platform(options: PlatformOptions, tell: Tell) -> None:
     """Until SIGTERM or SIGINT. `tell` is called once every listener answers. PermanentError, StoreFull, PortProblem."""
     set_up_logging()
-    gc.disable()  # until it is up: what the start makes stays
+    gc.freeze()  # what has been imported stays: each collection that looked at it would hold up requests for 20 ms
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(options, tell))
 
@@ -86,8 +86,6 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
                     await house.activator.adopt(listener.socket)
             serving = await start_service(root, server.run_on(api.socket), "api")
             data_dir.write_running(running)
-            gc.freeze()  # collections pass over all that: each would hold up requests for 20 ms
-            gc.enable()
             try:
                 tell(running)
                 await stop.wait()

@@ -131,14 +131,19 @@ class Controller:
 
     async def _follow(self, watched: Watched, listed: asyncio.Event) -> None:
         """Every existing object once, then every change after that list; ends when the store closes."""
-        listing = await self._store.list(watched.kind)
-        for obj in listing.items:
-            self._enqueue_all(watched.keys(WatchEvent(EventType.ADDED, obj, listing.resource_version)))
+        since = await self._take_all(watched)
         listed.set()
-        async with self._store.watch(watched.kind, since=listing.resource_version) as changes:
+        async with self._store.watch(watched.kind, since=since) as changes:
             async for event in changes:
                 if event.type is not EventType.BOOKMARK:
                     self._enqueue_all(watched.keys(event), watched.after_s)
+
+    async def _take_all(self, watched: Watched) -> int:
+        """Returns the resource version of the list; the objects themselves are not kept."""
+        listing = await self._store.list(watched.kind)
+        for obj in listing.items:
+            self._enqueue_all(watched.keys(WatchEvent(EventType.ADDED, obj, listing.resource_version)))
+        return listing.resource_version
 
     def _enqueue_all(self, keys: Iterable[ObjectKey], after_s: float = 0.0) -> None:
         now = self._clock.monotonic()
