@@ -70,6 +70,8 @@ def podman_service() -> PodmanService:
     """Not started yet. Skips the test where Podman is not installed."""
     if shutil.which("podman") is None:
         pytest.skip("no container engine: apt-get install podman runc, or name one with DOCKER_HOST")
+    if os.geteuid() != 0:
+        pytest.skip("only root may start an engine for the tests; name one with DOCKER_HOST")
     return PodmanService(Path(tempfile.mkdtemp(prefix="pilotlight-podman-")))
 
 

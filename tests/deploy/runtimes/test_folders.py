@@ -54,8 +54,10 @@ def test_every_change_gives_another_name_and_leaves_the_old_content(tmp_path: Pa
 
 
 def test_what_no_function_needs_is_left_out(tmp_path: Path, source: Path) -> None:
-    write(source, **{".git__x": "", "__pycache____x": "", "node_modules__x": ""})
-    (source / ".venv").mkdir()
+    write(source, **{".git__x": "", "node_modules__x": ""})
+    for name in ("__pycache__", ".venv"):
+        (source / name).mkdir()
+        (source / name / "x.py").touch()
     (source / "main.pyc").touch()
     assert names(Folders(tmp_path / "kept").snapshot(f"dir:{source}").folder) == ["main.py", "pkg/mod.py"]
 
