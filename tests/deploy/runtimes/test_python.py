@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -369,18 +370,19 @@ def test_a_volume_is_seen_by_the_function(tmp_path: Path) -> None:
 
 
 @root_only
-def test_the_user_is_honored_by_template_and_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_is_honored_by_template_and_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "import os\nwas = os.getuid()\ndef handle(r):\n return [was, os.getuid()]"
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
-    use_open_python(tmp_path, monkeypatch)
 
     async def test(running: Platform) -> None:
-        container = function(tmp_path / "f", text, identity=Identity(user=65534, group=65534))
+        container = function(folder / "f", text, identity=Identity(user=65534, group=65534))
         async with started(running, container) as sandbox:
             assert await ask(sandbox) == [65534, 65534]
 
-    run(tmp_path, test)
+    with tempfile.TemporaryDirectory() as name:  # every session of pytest closes the folder above its own to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        use_open_python(folder, monkeypatch)
+        run(folder, test)
 
 
 @root_only
