@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -53,7 +54,8 @@ RevisionName = Annotated[
 ]
 File = Annotated[Path | None, typer.Option("--filename", "-f", help="A Service document to start from.")]
 WRITE = {"fieldManager": "pilotlight", "fieldValidation": "Strict"}
-CONFLICTS_MAX = 10
+CONFLICTS_MAX = 8  # the platform writes statuses in bursts, each some milliseconds long
+CONFLICT_PAUSE_S = 0.02  # doubled each time
 _CONSONANTS = "bcdfghjklmnpqrstvwxyz"
 
 
@@ -256,6 +258,7 @@ async def _change(client: KubernetesClient, name: str, namespace: str, change: C
         except Conflict:
             if attempt == CONFLICTS_MAX - 1:
                 raise
+            await asyncio.sleep(CONFLICT_PAUSE_S * 2**attempt)
     raise AssertionError("unreachable")
 
 
