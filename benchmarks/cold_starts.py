@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,15 +15,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cold_start_container import engine_alone
+from benchmarks.cold_start_container import engine_alone, free_port
 from benchmarks.cold_start_python import ASGI
 from benchmarks.platform import Platform, platform
 from benchmarks.report import Row, percentile
 from core.clients.engine import Engine, EngineDown
-from deploy.runtimes.ports import Ports
 from tests.support.engine import IMAGE, PodmanService, build_test_image
 from tests.support.servers import compiled_server
 
@@ -70,7 +69,7 @@ def row(kind: Kind, bar: str, met: bool, yardstick: str = "", **numbers: float) 
 
 def fresh_uvicorn_ms(folder: Path) -> float:
     """From the command to the first byte."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(folder), "main:app", "--port", str(port)]
     began = time.perf_counter()
     process = subprocess.Popen([*command, "--log-level", "critical"], stderr=subprocess.DEVNULL)
@@ -93,12 +92,6 @@ async def _first_byte(port: int) -> None:
         await reader.readexactly(1)
         writer.close()
         return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -130,7 +123,7 @@ async def _with_engine(url: str, act: Any) -> Any:
 
 
 def engine_start_ms(url: str) -> float:
-    return float(asyncio.run(_with_engine(url, lambda engine: engine_alone(engine, Ports()))))
+    return float(asyncio.run(_with_engine(url, partial(engine_alone, answers=False))))
 
 
 def run_rounds(running: Platform, kinds: list[Kind], yardsticks: Mapping[str, tuple[list[float], Any]]) -> None:
