@@ -255,6 +255,8 @@ def _explain(head: bytes) -> tuple[int, str]:
     return 400, "A field is not of the form 'Name: value'."
 
 
+TLS_HANDSHAKE: Final = b"\x16"
+"""The first byte of a ClientHello's record (RFC 8446, 5.1); no HTTP request begins with it."""
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
@@ -262,6 +264,8 @@ def check_unfinished(data: bytes) -> Malformed | None:
     """Whether a head that has not ended yet can still become a good one."""
     if len(data) > HEAD_BYTES_MAX:
         return Malformed(431, f"The request line and the fields may take {HEAD_BYTES_MAX} bytes together.")
+    if data[:1] == TLS_HANDSHAKE:
+        return Malformed(400, "This is a TLS handshake, and this port speaks plain HTTP: use http:// in the URL.")
     if _BARE_LF.search(data):
         return Malformed(400, "A line ends in a bare line feed.")
     return None

@@ -180,6 +180,8 @@ def test_an_unfinished_head_is_refused_as_soon_as_it_cannot_become_a_good_one() 
     assert bare.status == 400
     assert isinstance(long := check_unfinished(b"x" * (HEAD_BYTES_MAX + 1)), Malformed)
     assert long.status == 431
+    assert isinstance(tls := check_unfinished(b"\x16\x03\x01"), Malformed)
+    assert (tls.status, "TLS" in tls.detail) == (400, True)
 
 
 @pytest.mark.parametrize(

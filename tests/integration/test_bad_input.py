@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -139,6 +142,14 @@ MALFORMED = {
     "bare line feed": b"GET / HTTP/1.1\nHost: a\n\n",
     "head without end": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 50_000,
 }
+
+
+def test_tls_on_the_plain_port_is_refused_at_once(user: User) -> None:
+    """A client that was given https:// learns it now, and not when the time for a head is up."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", user.port)) as plain, pytest.raises(ssl.SSLError):
+        ssl._create_unverified_context().wrap_socket(plain)
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
