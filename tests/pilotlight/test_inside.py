@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 from activator.service import Activator
@@ -15,6 +16,9 @@ from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses, bind
 from tests.support.clock import FakeClock, settle
 
+HERE = f"127.81.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
+"""A loopback address of this process: a port that was free there a moment ago is still free, whatever others do."""
+
 
 class Network:
     """`deploy.runtimes.base.OwnNetwork`, up when told."""
@@ -26,15 +30,15 @@ class Network:
 
 
 def free_port() -> int:
-    listener = bind("gateway", "127.0.0.1", 0)
+    listener = bind("gateway", HERE, 0)
     with listener.socket:
         return listener.port
 
 
-def answers(host: str, port: int) -> bool:
+def answers(port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1.0)
-        return client.connect_ex((host, port)) == 0
+        return client.connect_ex((HERE, port)) == 0
 
 
 def test_it_listens_once_there_is_an_address() -> None:
@@ -44,17 +48,17 @@ def test_it_listens_once_there_is_an_address() -> None:
         network = Network()
         async with asyncio.TaskGroup() as group:
             services = [await start_service(group, activator.run, "activator")]
-            inside = Inside(network, activator, clock, Addresses(public, "127.0.0.1", port))
+            inside = Inside(network, activator, clock, Addresses(public, HERE, port))
             services.append(await start_service(group, inside.run, "inside"))
             await settle()
-            assert not answers("127.0.0.1", port)
-            network.gateway = "127.0.0.1"
+            assert not answers(port)
+            network.gateway = HERE
             await clock.advance(1.0)
-            assert answers("127.0.0.1", port)
-            assert answers("127.0.0.1", public), "status.url names it"
+            assert answers(port)
+            assert answers(public), "status.url names it"
             network.gateway = "192.0.2.1"  # not an address of this machine
             await clock.advance(1.0)
-            assert answers("127.0.0.1", port)
+            assert answers(port)
             for service in services:
                 service.cancel()
 
