@@ -13,16 +13,18 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A platform that answers; the line that `pilotlight up --json` prints."""
+    """A platform that answers. `inside`: where the gateway serves cluster-local hosts, too."""
 
     gateway: str
     api: str
     kubeconfig: str
     data_dir: str
     pid: int
+    inside: str = ""
 
     def line(self) -> str:
-        return json.dumps(asdict(self))
+        """What `pilotlight up --json` prints."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "inside"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class DataDir:
 
     def write_running(self, running: Running) -> None:
         temporary = self.running_file.with_suffix(".new")
-        temporary.write_text(running.line())
+        temporary.write_text(json.dumps(asdict(running)))
         temporary.replace(self.running_file)
 
     def forget_running(self) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from core.resources.hosts import Hosts
 
 INSIDE_ADDRESSES = tuple(f"127.80.0.{last}" for last in range(1, 33))
-"""Loopback addresses of our own, one per platform on a machine: instances reach the gateway there on port 80."""
+"""Loopback addresses of our own, one per platform on a machine: instances reach the gateway there, on port 80 where
+this user may listen on it."""
 
 
 class PortProblem(Exception):
@@ -54,13 +55,13 @@ def bind(purpose: str, host: str, port: int, *, shared: bool = False) -> Listene
     return Listener(listener, host, listener.getsockname()[1])
 
 
-def bind_inside() -> Listener | None:
-    """Port 80 on the first free loopback address of ours; None where this user may not listen on port 80."""
-    for address in INSIDE_ADDRESSES:
-        try:
-            return bind("inside", address, 80)
-        except PortProblem:
-            continue
+def bind_inside(public_port: int) -> Listener | None:
+    """Port 80, or else the gateway's own port, on the first loopback address of ours where that is free; None where a
+    machine has one loopback address only."""
+    for port in (80, public_port):
+        for address in INSIDE_ADDRESSES:
+            if (listener := bind_if_free(address, port)) is not None:
+                return listener
     return None
 
 

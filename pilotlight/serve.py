@@ -65,7 +65,7 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
     async with _open_store(SqliteStore(data_dir.database, KINDS, clock)) as store:
         gateway = bind("gateway", options.host, options.gateway_port)
         api = bind("api", options.host, options.api_port)
-        inside = bind_inside()
+        inside = bind_inside(gateway.port)
         by_public_port = bind_if_free(inside.host, gateway.port) if inside is not None else None
         await bootstrap(store, gateway.port)
         addresses = _addresses(gateway, inside)
@@ -76,14 +76,20 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
         write_kubeconfig(data_dir.kubeconfig, url, certificates.authority_pem, token)
         server = _api_server(house, token, certificates)
         running = Running(
-            f"http://{gateway.host}:{gateway.port}", url, str(data_dir.kubeconfig), str(data_dir.root), os.getpid()
+            gateway=f"http://{gateway.host}:{gateway.port}",
+            api=url,
+            kubeconfig=str(data_dir.kubeconfig),
+            data_dir=str(data_dir.root),
+            pid=os.getpid(),
+            inside=f"http://{addresses.inside_host}:{addresses.inside_port}",
         )
         async with asyncio.TaskGroup() as root:
             services = [await start_service(root, service, name) for name, service in house.services]
             await wait_routed(store, clock)
             for listener in (gateway, inside, by_public_port):
                 if listener is not None:
-                    await house.activator.adopt(listener.socket)
+                    public = listener is gateway and inside is not None
+                    await house.activator.adopt(listener.socket, public=public)
             serving = await start_service(root, server.run_on(api.socket), "api")
             data_dir.write_running(running)
             try:
@@ -118,6 +124,7 @@ async def _open_store(store: SqliteStore) -> AsyncIterator[SqliteStore]:
 
 def _addresses(gateway: Listener, inside: Listener | None) -> Addresses:
     if inside is None:
+        log.warning("cluster-local hosts are served outside, too: this machine has one loopback address only")
         return Addresses(gateway.port, gateway.host, gateway.port)
     return Addresses(gateway.port, inside.host, inside.port)
 

@@ -135,11 +135,12 @@ async def invoke(
     """The answer and how long it took, in milliseconds, as this client saw it."""
     service = await client.get(SERVICE, name, session.namespace)
     url = _target_url(service, tag)
-    gateway = await gateway_url(client, session)
+    host = urlsplit(url).netloc
+    gateway = await gateway_url(client, session, host)
     sent = replace(
         request,
         url=gateway.rstrip("/") + "/" + path.lstrip("/"),
-        host=urlsplit(url).netloc,
+        host=host,
         headers={**(request.headers or {}), TIMING_REQUEST_HEADER: "1"},
     )
     loop = asyncio.get_running_loop()

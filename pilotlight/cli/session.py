@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from core.errors import NotFound
 from core.resources.core_services import CORE_SERVICE
+from core.settings.domain import CLUSTER_DOMAIN
 from pilotlight.datadir import DataDir
 
 if TYPE_CHECKING:
@@ -60,13 +61,16 @@ class Session:
         return asyncio.run(main())
 
 
-async def gateway_url(client: KubernetesClient, session: Session) -> str:
-    """Where the gateway listens: the running platform's word, else the core Service that lists it."""
+async def gateway_url(client: KubernetesClient, session: Session, host: str) -> str:
+    """Where the gateway serves that host: the running platform's word, else the core Service that lists it."""
+    hidden = host.partition(":")[0].endswith(f".{CLUSTER_DOMAIN}")
     if session.kubeconfig is None and (running := session.data_dir.running()):
-        return running.gateway
+        return running.inside if hidden else running.gateway
+    if hidden:
+        raise UsageProblem(f"{host} is served inside the platform only: call it from there, or from its machine")
     try:
         service = await client.get(CORE_SERVICE, "pilotlight-gateway", "knative-serving")
     except NotFound as error:
         raise UsageProblem("the API knows no gateway (core Service pilotlight-gateway in knative-serving)") from error
-    host = urlsplit(client.connection.server).hostname
-    return f"http://{host}:{service['spec']['ports'][0]['nodePort']}"
+    server = urlsplit(client.connection.server).hostname
+    return f"http://{server}:{service['spec']['ports'][0]['nodePort']}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
+from tests.support.platform import Platform
 from tests.support.user import QUICK_SLEEP, User, make_function, make_service
 
 CALLER = """
@@ -76,4 +80,21 @@ def test_one_that_is_hidden_from_outside_is_there_inside(user: User, callers: di
     assert user.service(name)["status"]["url"].startswith("http://hidden.default.svc.cluster.local")
     answer = user.call(callers["process"], f"/get?{user.service(name)['status']['url']}").text
     assert answer.split()[0] == "200", answer
-    assert user.call("hidden.default.localhost").status == 404
+    for suffix in ("localhost", "svc.cluster.local", "svc", "svc.cluster.local."):
+        refused = user.call(f"{name}.default.{suffix}")
+        assert refused.status == 404, "also where somebody outside writes that into the Host field"
+
+
+def test_core_services_are_not_served_outside(user: User, callee: str) -> None:
+    assert user.call(f"{callee}.default.svc.cluster.local").status == 404
+    assert user.call("pilotlight-gateway.knative-serving.svc").status == 404
+
+
+def test_a_hidden_one_can_be_invoked_from_the_machine_itself(platform: Platform, user: User) -> None:
+    service = make_service("cellar")
+    service["metadata"]["labels"] = {"networking.knative.dev/visibility": "cluster-local"}
+    name = user.deploy(service)
+    command = [sys.executable, "-m", "pilotlight", "invoke", name]
+    done = subprocess.run(command, capture_output=True, text=True, env=platform.environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().isdigit()

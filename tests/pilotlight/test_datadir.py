@@ -15,7 +15,8 @@ from pilotlight.datadir import DataDir, Running, default_data_dir, is_alive
 
 
 def running(folder: Path, pid: int) -> Running:
-    return Running("http://127.0.0.1:8080", "https://127.0.0.1:7443", str(folder / "kubeconfig"), str(folder), pid)
+    api, inside = "https://127.0.0.1:7443", "http://127.80.0.1:80"
+    return Running("http://127.0.0.1:8080", api, str(folder / "kubeconfig"), str(folder), pid, inside)
 
 
 def test_the_folder_is_its_owners_alone(tmp_path: Path) -> None:
