@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 
 from activator.bodies import BadBody
 from activator.departures import Departures
-from activator.exchange import Exchange, Shared
+from activator.exchange import Downstream, Shared
 from activator.farewell import Farewell
 from activator.forwarding import Peer
 from activator.heads import Malformed, RequestHead
@@ -25,10 +25,37 @@ from activator.problem import Problem, malformed
 from activator.requests import Requests
 from activator.tunnel import Tunnel
 from activator.upstream import WRITE_BUFFER_BYTES
-from activator.wheel import NEVER, Wheel
+from activator.wheel import NEVER, Due, Wheel
 
 RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: close sends RST, which no client takes for the end of a response."""
+
+
+class Conversation(Protocol):
+    """One request and its response: with an instance (`Exchange`) or with a part of the platform (`SiteExchange`)."""
+
+    begun: bool
+
+    def start(self, content: bytes, done: bool, trailers: bytes) -> None:
+        """The head is here, and the beginning of the body."""
+
+    def body(self, content: bytes, done: bool, trailers: bytes) -> None:
+        """More of the body."""
+
+    def leave(self) -> None:
+        """The client went away."""
+
+    def client_writable(self, writable: bool) -> None:
+        """Backpressure from the client."""
+
+    def expire(self, now: float) -> None:
+        """Its time may be up."""
+
+
+class Asker(Downstream, Protocol):
+    """`public`: only what is meant for the outside is served to it."""
+
+    public: bool
 
 
 class Front(Protocol):
@@ -36,10 +63,10 @@ class Front(Protocol):
 
     shared: Shared
     limits: GatewayLimits
-    wheel: Wheel[ClientConnection]
+    wheel: Wheel[Due]
     departures: Departures
 
-    def open(self, client: ClientConnection, request: RequestHead) -> Exchange | Problem:
+    def open(self, client: Asker, request: RequestHead) -> Conversation | Problem:
         """Finds out where a request goes."""
 
     def opened(self, client: ClientConnection) -> Problem | None:
@@ -61,7 +88,7 @@ class ClientConnection(asyncio.Protocol):
         self.public = public
         self.due = NEVER
         self.filed = NEVER
-        self.exchange: Exchange | None = None
+        self.exchange: Conversation | None = None
         self.requests = Requests()
         self._front = front
         self._request: RequestHead | None = None

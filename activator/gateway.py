@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from activator.client import ClientConnection
+from activator.client import Asker, ClientConnection, Conversation
 from activator.departures import Departures
 from activator.exchange import Exchange, Shared
 from activator.heads import RequestHead, valid_host
@@ -29,9 +29,10 @@ from activator.problem import (
     too_many_connections,
     unknown_host,
 )
-from activator.routing import Draw, Table, route, split_port
+from activator.routing import Draw, HostRoutes, Table, route, split_port
+from activator.sites import SiteExchange
 from activator.throttler import Throttler
-from activator.wheel import Wheel
+from activator.wheel import Due, Wheel
 from core.resources.networking import Visibility
 
 log = structlog.get_logger()
@@ -48,9 +49,10 @@ class Gateway:
     def __init__(self, shared: Shared, throttler: Throttler, limits: GatewayLimits, draw: Draw) -> None:
         self.shared = shared
         self.limits = limits
-        self.wheel: Wheel[ClientConnection] = Wheel()
+        self.wheel: Wheel[Due] = Wheel()
         self.departures = Departures(asyncio.get_running_loop())
         self.table = Table({})
+        self.sites = Table({})  # a Route of the same host comes first
         self.table_changed: Callable[[Table], None] = lambda table: None
         self._throttler = throttler
         self._draw = draw
@@ -61,6 +63,13 @@ class Gateway:
         self._connections_max = min(limits.connections_max, affordable)
         self._empty = asyncio.Event()
         self._empty.set()
+
+    def find(self, host: bytes) -> HostRoutes | None:
+        """Who answers to a lowered Host value."""
+        return self.table.find(host) or self.sites.find(host)
+
+    def set_sites(self, sites: Table) -> None:
+        self.sites = sites
 
     def set_table(self, table: Table) -> None:
         self.table = table
@@ -78,16 +87,18 @@ class Gateway:
         log.info("gateway listens", host=host, port=port, public=public)
         return int(port)
 
-    def open(self, client: ClientConnection, request: RequestHead) -> Exchange | Problem:
+    def open(self, client: Asker, request: RequestHead) -> Conversation | Problem:
         """One exchange, or why not."""
         shared = self.shared
         shared.counters.requests += 1
-        routes = self.table.find(request.host)
+        routes = self.find(request.host)
         if routes is None or (client.public and routes.visibility is Visibility.CLUSTER_LOCAL):
             return unknown_host() if valid_host(request.host) else malformed(400, "The Host field is not a host.")
         if routes.redirect and (request.value(b"x-forwarded-proto") or b"http") != b"https":
             name = split_port(request.host)[0].decode("latin-1")
             return redirect(f"https://{name}{request.target.decode('latin-1')}")
+        if routes.site is not None:
+            return SiteExchange(shared, client, request, routes.site)
         destination = routes.only or route(self.table, request, self._draw)
         if destination is None:
             return unknown_host()

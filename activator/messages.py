@@ -38,6 +38,13 @@ class Routes:
 
 
 @dataclass(frozen=True, slots=True)
+class Sites:
+    """What the platform itself answers, as routes to the parent."""
+
+    hosts: Mapping[bytes, HostRoutes]
+
+
+@dataclass(frozen=True, slots=True)
 class Instances:
     """All there is to know of one backend."""
 

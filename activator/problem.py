@@ -99,6 +99,10 @@ def shutting_down() -> Problem:
     return Problem(503, "The gateway is shutting down.", "ShuttingDown", RETRY_AFTER_S)
 
 
+def content_too_large(bytes_max: int) -> Problem:
+    return Problem(413, f"The body is larger than the {bytes_max} bytes that are taken here.", "ContentTooLarge")
+
+
 def too_many_connections() -> Problem:
     return Problem(503, "The gateway has as many connections as it may have.", "TooManyConnections", RETRY_AFTER_S)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from activator.heads import RequestHead, valid_host, values
+from core.inside import Place, Site
 from core.resources.networking import HTTPOption, Ingress, IngressPath, Visibility
 from core.stats import RevisionKey
 
@@ -79,6 +80,7 @@ class HostRoutes:
     visibility: Visibility = Visibility.EXTERNAL_IP
     redirect: bool = False  # plain HTTP is answered with the https URL
     only: Destination | None = None
+    site: Site | None = None  # a part of the platform answers, and there is no more to find out
 
     def match(self, head: RequestHead) -> Path | None:
         return next((path for path in self.paths if path.matches(head)), None)
@@ -204,6 +206,27 @@ def compile_service(
             if index == 0 or port == 80:
                 compiled[host] = routes
     return compiled
+
+
+def compile_sites(places: Mapping[str, Place]) -> Table:
+    """The hosts that the platform itself answers to."""
+    return Table(
+        {
+            host.encode(): HostRoutes(
+                (), Visibility.EXTERNAL_IP if place.public else Visibility.CLUSTER_LOCAL, site=place.site
+            )
+            for host, place in places.items()
+        }
+    )
+
+
+def lead_to(backend: BackendKey, sites: Table) -> Compiled:
+    """The same hosts, for a process that has to ask another one."""
+    where = Destination(backend)
+    return {
+        host: HostRoutes((Path(((1.0, where),)),), routes.visibility, only=where)
+        for host, routes in sites.hosts.items()
+    }
 
 
 def local_names(namespace: str, name: str, suffix: str) -> tuple[bytes, ...]:

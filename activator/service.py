@@ -12,22 +12,26 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from activator.caller import InsideCaller
 from activator.dialer import TaskDialer
 from activator.endpoints import Endpoints
 from activator.exchange import Shared
 from activator.forwarding import Traces
 from activator.gateway import Gateway, bind
-from activator.limits import GatewayLimits
+from activator.instances import Endpoint
+from activator.limits import GatewayLimits, RevisionLimits
 from activator.loads import Loads
-from activator.routing import Draw, EvenDraw
+from activator.routing import Draw, EvenDraw, compile_sites
 from activator.throttler import Throttler
 from activator.upkeep import later, raise_descriptor_limit, run_deadlines
-from activator.workers import Workers
+from activator.workers import SITES, Workers
 from core.clock import Clock
-from core.stats import RevisionKey, StatisticBus
+from core.inside import Call, Place, Reply, Sites
+from core.stats import InstanceKey, RevisionKey, StatisticBus
 from core.store.base import Store
 from core.tasks import Started, start_service
 
@@ -49,10 +53,16 @@ class Activator:
     """Gateway, throttler and what feeds them. `loads` is for whoever stops instances."""
 
     def __init__(
-        self, store: Store, clock: Clock, bus: StatisticBus, settings: ActivatorSettings | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        bus: StatisticBus,
+        settings: ActivatorSettings | None = None,
+        sites: Sites | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._sites = sites or Sites()
         self._settings = settings or ActivatorSettings()
         self._gateway: Gateway | None = None
         self._throttler = Throttler(self._settings.limits, bus.publish, later)
@@ -71,6 +81,9 @@ class Activator:
                 if self._workers is not None:
                     gateway.table_changed = self._workers.set_table
                     await start_service(group, self._workers.run, "activator:workers")
+                    await self._serve_workers(gateway)
+                self._sites.changed = self._set_sites
+                self._set_sites(self._sites.places)
                 await start_service(group, endpoints.run, "activator:endpoints")
                 group.create_task(run_deadlines(gateway, self._throttler), name="activator:deadlines")
                 group.create_task(self._run_reports(), name="activator:reports")
@@ -96,6 +109,13 @@ class Activator:
         except TimeoutError:
             return False
         return True
+
+    def serves(self, host: bytes) -> bool:
+        return self._gateway is not None and InsideCaller(self._gateway).serves(host)
+
+    async def call(self, call: Call, timeout_s: float) -> Reply:
+        """`core.inside.Caller`. CallFailed."""
+        return await InsideCaller(self._running).call(call, timeout_s)
 
     def waiting(self, revision: RevisionKey) -> int:
         """Requests in the line of a revision."""
@@ -123,6 +143,18 @@ class Activator:
         dialer = TaskDialer(group, self._settings.limits.dial_timeout_s)
         shared = Shared(self._clock, Traces(int.from_bytes(os.urandom(8))), dialer)
         return Gateway(shared, self._throttler, self._settings.limits, self._settings.draw)
+
+    async def _serve_workers(self, gateway: Gateway) -> None:
+        """The platform's own sites answer in this process; its workers come here for them."""
+        port = await gateway.adopt(bind("127.0.0.1", 0))
+        own = Endpoint(InstanceKey(SITES.namespace, SITES.name, ""), "127.0.0.1", port)
+        self._throttler.ensure(SITES, RevisionLimits()).set_endpoints([own], self._clock.monotonic())
+
+    def _set_sites(self, places: Mapping[str, Place]) -> None:
+        sites = compile_sites(places)
+        self._running.set_sites(sites)
+        if self._workers is not None:
+            self._workers.set_sites(sites)
 
     async def _run_reports(self) -> None:
         due = self._clock.monotonic()

@@ -21,6 +21,12 @@ class Timed(Protocol):
     filed: float
 
 
+class Due(Timed, Protocol):
+    """Something that acts when its time has come."""
+
+    def expire(self, now: float) -> None: ...
+
+
 T = TypeVar("T", bound=Timed)
 
 

@@ -160,6 +160,8 @@ class Worker:
                 self._throttler.forget(key, revision_missing(str(key)))
             case m.Routes(hosts):
                 self._gateway.set_table(Table(hosts))
+            case m.Sites(hosts):
+                self._gateway.set_sites(Table(hosts))
             case m.Adopt(public):
                 self._group.create_task(self._adopt(public), name="adopt")
             case m.Drain(instance):

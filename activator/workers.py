@@ -23,7 +23,7 @@ from activator import messages as m
 from activator.instances import Instance
 from activator.limits import GatewayLimits
 from activator.problem import Problem, revision_missing
-from activator.routing import Table
+from activator.routing import Compiled, ServiceKey, Table, lead_to
 from activator.throttler import Backend, Throttler
 from core.clock import Clock
 from core.stats import InstanceKey, RequestStatistic, RevisionKey
@@ -32,6 +32,8 @@ from core.tasks import Started
 log = structlog.get_logger()
 
 RESTART_S: Final = 0.5
+SITES: Final = ServiceKey("knative-eventing", "pilotlight-sites")
+"""To a worker, the platform's own sites are one more service, at a port of the parent's."""
 _ROOT: Final = str(Path(__file__).parent.parent)
 
 
@@ -158,6 +160,7 @@ class Workers:
         self._links: list[WorkerLink] = []
         self._listeners: list[tuple[socket.socket, bool]] = []
         self._table = Table({})
+        self._sites: Compiled = {}
         self._stopping = False
         self._spawning = asyncio.Lock()
         throttler.changed = self._changed
@@ -208,6 +211,11 @@ class Workers:
         self._table = table
         self._send(m.Routes(table.hosts))
 
+    def set_sites(self, sites: Table) -> None:
+        """Their answers are made in this process."""
+        self._sites = lead_to(SITES, sites)
+        self._send(m.Sites(self._sites))
+
     def _send(self, message: object) -> None:
         for link in self._links:
             link.send(message)
@@ -243,6 +251,7 @@ class Workers:
             for backend in self._throttler.backends.values():
                 link.send(_instances(backend))
             link.send(m.Routes(self._table.hosts))
+            link.send(m.Sites(self._sites))
             self._links.append(link)
             for listener, public in list(self._listeners):
                 await link.adopt(listener, public)

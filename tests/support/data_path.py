@@ -17,6 +17,7 @@ from activator.limits import GatewayLimits
 from activator.service import Activator, ActivatorSettings
 from core.clock import SystemClock
 from core.errors import NotFound
+from core.inside import Sites
 from core.resources.core_services import CORE_SERVICE
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.meta import Json
@@ -55,6 +56,7 @@ class DataPath:
     store: MemoryStore
     activator: Activator
     port: int
+    sites: Sites
     statistics: list[RequestStatistic] = field(default_factory=list)
 
     @property
@@ -124,13 +126,15 @@ async def data_path(limits: GatewayLimits | None = None, workers: int = 0) -> As
     store = MemoryStore(KINDS, clock)
     await store.open()
     bus = StatisticBus()
-    activator = Activator(store, clock, bus, ActivatorSettings(limits=limits or GatewayLimits(), workers=workers))
+    sites = Sites()
+    settings = ActivatorSettings(limits=limits or GatewayLimits(), workers=workers)
+    activator = Activator(store, clock, bus, settings, sites)
     statistics: list[RequestStatistic] = []
     bus.subscribe(statistics.append)
     async with asyncio.TaskGroup() as group:
         task = await start_service(group, activator.run, "activator")
         port = await activator.listen("127.0.0.1", 0)
-        yield DataPath(store, activator, port, statistics)
+        yield DataPath(store, activator, port, sites, statistics)
         task.cancel()
     await store.close()
 
