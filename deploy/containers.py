@@ -29,6 +29,7 @@ from deploy.probes import Answer, run_probe
 from deploy.probing import ProbeKind, ProbePlan, ProbeState, Where, make_probes
 from deploy.reports import EventType
 from deploy.runtimes.base import Container, ContainerPlan, Exit, Sandbox, StartError
+from deploy.volume_files import prepare_parts
 
 PULL_REASONS = frozenset({"ErrImagePull", "ErrImageNeverPull", "RegistryUnavailable"})
 COMPLAIN_AFTER_S = 1.0  # an aggressive probe fails a few times by design; only after this is it worth a word
@@ -132,6 +133,7 @@ class ContainerLoop:
         if self._has_run or self.seen.restarts:
             _move_logs_aside(ties.log_dir, self.plan.name)
         try:
+            prepare_parts(self.plan)
             container = await sandbox.start(self.plan, self._hear)
         except StartError as error:
             self._ties.failures.note(self._key(), Failure(error.message, error.reason), ties.clock.monotonic())

@@ -12,21 +12,23 @@ import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from core.clock import Clock
 from core.errors import Expired
 from core.reconcile.events import Recorder
-from core.resources.meta import Json
+from core.resources.meta import Json, Kind
 from core.resources.pods import POD
 from core.stats import InstanceLoads
 from core.store.base import EventType, Store
 from core.tasks import Started
 from deploy.backoff import Failures
-from deploy.planning import Host, Planner
+from deploy.planning import KINDS, Host, Planner
 from deploy.podplan import Places
 from deploy.pods import PodLoop, Tools
+from deploy.podsources import Source
 from deploy.runtimes.base import Runtime
 from deploy.volume_files import VolumeFiles
 
@@ -52,6 +54,8 @@ class Node:
         """Cancelled, it leaves the processes to their runtimes, which end with the platform."""
         self.volumes.clear()
         async with asyncio.TaskGroup() as group:
+            for word, kind in KINDS.items():
+                group.create_task(self._keep_fresh(word, kind), name=f"volumes of {word}s")
             while True:
                 try:
                     await self._follow(group, started)
@@ -76,6 +80,24 @@ class Node:
                         gone.removed()
                 elif event.type is not EventType.BOOKMARK:
                     self._notice(group, event.object)
+
+    async def _keep_fresh(self, word: str, kind: Kind[Any]) -> None:
+        """Volumes show what Secrets and ConfigMaps hold, also while a Pod runs."""
+        while True:
+            try:
+                async with self._store.watch(kind) as changes:
+                    async for event in changes:
+                        if event.type is not EventType.BOOKMARK:
+                            metadata = event.object["metadata"]
+                            await self._refresh(Source(word, metadata["name"]), metadata["namespace"])
+            except Expired:
+                for loop in tuple(self._loops.values()):
+                    await loop.refresh()
+
+    async def _refresh(self, source: Source, namespace: str) -> None:
+        for loop in tuple(self._loops.values()):
+            if loop.mounts(source, namespace):
+                await loop.refresh()
 
     def _notice(self, group: asyncio.TaskGroup, pod: Json) -> None:
         uid = pod["metadata"]["uid"]

@@ -40,10 +40,11 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The plan, and the folders that must be there before it is used."""
+    """The plan, and the folders that must be there before it is used. Those in `live` change with their sources."""
 
     plan: PodPlan
     files: Mapping[Path, FilesVolume] = field(default_factory=dict)
+    live: Mapping[Path, FilesVolume] = field(default_factory=dict)
     empty: Mapping[Path, EmptyVolume] = field(default_factory=dict)
 
 
@@ -53,8 +54,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
     instance = InstanceKey(metadata.namespace or "", metadata.name, metadata.uid or "")
     folder = places.of_pod(instance)
     scratch = folder / "scratch"
-    volumes = plan_volumes(spec, pod, sources, machine)
-    folders = {name: _folder(name, volume, places, scratch) for name, volume in volumes.items()}
+    volumes = _Volumes(plan_volumes(spec, pod, sources, machine), places, scratch)
     serving = serving_container(typed)
     containers = []
     for container, init in [(each, True) for each in spec.init_containers or ()] + [
@@ -62,7 +62,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
     ]:
         is_serving = container is serving
         env = make_environment(container, pod, sources, machine, is_serving)
-        mounts = tuple(_mount(mount, folders, volumes, env) for mount in container.volume_mounts or ())
+        mounts = tuple(volumes.mount(mount, env) for mount in container.volume_mounts or ())
         containers.append(_container(container, spec, env, mounts, (is_serving, init)))
     plan = PodPlan(
         instance=instance,
@@ -76,11 +76,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
         grace_s=grace_s(spec),
         port_is_fixed=not is_revision(typed),
     )
-    return Planned(
-        plan,
-        {folders[name]: volume for name, volume in volumes.items() if isinstance(volume, FilesVolume)},
-        {folders[name]: volume for name, volume in volumes.items() if isinstance(volume, EmptyVolume)},
-    )
+    return Planned(plan, volumes.files, volumes.live, volumes.empty)
 
 
 def is_revision(pod: Pod) -> bool:
@@ -169,26 +165,45 @@ def _identity(container: Container, spec: PodSpec) -> Identity:
     )
 
 
-def _folder(name: str, volume: PlannedVolume, places: Places, scratch: Path) -> Path:
-    match volume:
-        case FilesVolume():
-            return places.volumes / volume.digest
-        case EmptyVolume():
-            return scratch / "volumes" / name
-        case HostVolume():
-            return Path(volume.path)
+class _Volumes:
+    """Where the volumes of a Pod are, and which folders its mounts need."""
 
+    def __init__(self, planned: Mapping[str, PlannedVolume], places: Places, scratch: Path) -> None:
+        self._planned, self._places, self._scratch = planned, places, scratch
+        self.files: dict[Path, FilesVolume] = {}
+        self.live: dict[Path, FilesVolume] = {}
+        self.empty = {self._own(name): each for name, each in planned.items() if isinstance(each, EmptyVolume)}
 
-def _mount(
-    mount: VolumeMount, folders: Mapping[str, Path], volumes: Mapping[str, PlannedVolume], env: Mapping[str, str]
-) -> Mount:
-    if mount.name not in folders:
-        raise StartError(CONFIG_ERROR, f'volumeMount "{mount.name}" names no volume of the Pod')
-    below = expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path or ""
-    if below.startswith("/") or ".." in below.split("/"):
-        raise StartError(CONFIG_ERROR, f'subPath "{below}" must be relative and stay inside the volume')
-    read_only = bool(mount.read_only) or isinstance(volumes[mount.name], FilesVolume)
-    return Mount(folders[mount.name] / below, mount.mount_path, read_only)
+    def mount(self, mount: VolumeMount, env: Mapping[str, str]) -> Mount:
+        volume = self._planned.get(mount.name)
+        if volume is None:
+            raise StartError(CONFIG_ERROR, f'volumeMount "{mount.name}" names no volume of the Pod')
+        below = expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path or ""
+        if below.startswith("/") or ".." in below.split("/"):
+            raise StartError(CONFIG_ERROR, f'subPath "{below}" must be relative and stay inside the volume')
+        folder = self._folder(mount.name, volume, below)
+        if isinstance(volume, FilesVolume):
+            if not volume.has(below):
+                raise StartError(CONFIG_ERROR, f'subPath "{below}" is not in volume "{mount.name}"')
+            return Mount(folder / below, mount.mount_path)
+        return Mount(folder / below, mount.mount_path, bool(mount.read_only), folder if below else None)
+
+    def _folder(self, name: str, volume: PlannedVolume, below: str) -> Path:
+        match volume:
+            case FilesVolume() if volume.origin and not below:
+                folder = self._places.volumes / volume.origin
+                self.live[folder] = volume
+            case FilesVolume():  # also a part of one that changes: the part is mounted, and stays what it was
+                folder = self._places.volumes / volume.digest
+                self.files[folder] = volume
+            case EmptyVolume():
+                folder = self._own(name)
+            case HostVolume():
+                folder = Path(volume.path)
+        return folder
+
+    def _own(self, name: str) -> Path:
+        return self._scratch / "volumes" / name
 
 
 def _digest(containers: Sequence[ContainerPlan], scratch: Path, pod: Pod) -> str:

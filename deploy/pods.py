@@ -27,6 +27,7 @@ from deploy.containers import ContainerLoop, Ties
 from deploy.pausing import Pausing
 from deploy.planning import Planner
 from deploy.podplan import Planned, declared_port
+from deploy.podsources import Source, mounted
 from deploy.podstatus import ContainerSeen, PodSeen, Waiting, pod_phase
 from deploy.probing import Where
 from deploy.reports import Reporter
@@ -68,6 +69,8 @@ class PodLoop:
         self._planned: Planned | None = None
         self._sandbox: Sandbox | None = None
         self._loops: list[ContainerLoop] = []
+        self._mounted: frozenset[Source] = frozenset()
+        self._outdated = False  # what is being planned
         self._is_gone = False
         self.changed(pod)
 
@@ -85,6 +88,22 @@ class PodLoop:
         self._is_gone = True
         self._leave.set()
         self._force.set()
+
+    def mounts(self, source: Source, namespace: str) -> bool:
+        """Whether its volumes show this, or may, once it is planned."""
+        return namespace == self.instance.namespace and (source in self._mounted or self._planned is None)
+
+    async def refresh(self) -> None:
+        """Something that its volumes show has changed. One that is missing now stays as it was, as with a kubelet."""
+        if self._planned is None:
+            self._outdated = True
+            return
+        try:
+            planned, _ = await self._tools.planner.plan(self._pod)
+            if self._planned is not None:  # it may have ended meanwhile
+                self._tools.volumes.refresh(planned)
+        except (StartError, OSError) as error:
+            self._reporter.event("Warning", "FailedMount", str(error))
 
     def again(self) -> PodLoop:
         """Another loop for the same Pod as it is now, after this one failed."""
@@ -154,10 +173,14 @@ class PodLoop:
         """The plan, as soon as everything that it needs is there."""
         while True:
             try:
+                self._outdated = False
                 planned, typed = await self._tools.planner.plan(self._pod)
+                if self._outdated:
+                    continue
                 self._tools.planner.runtime(self._pod)
                 self._tools.volumes.take(planned)
                 self._planned, self._blocked = planned, None
+                self._mounted = frozenset(mounted(typed.spec))
                 return planned, typed
             except StartError as error:
                 await self._wait_blocked(error)

@@ -62,7 +62,12 @@ def data_of(obj: Json) -> dict[str, bytes]:
 def needed(spec: PodSpec) -> set[Source]:
     """Everything that environment, volumes and pulls refer to, optional or not."""
     pull = (Source(SECRET, reference.name) for reference in spec.image_pull_secrets or ())
-    return {*_by_environment(spec), *_by_volumes(spec), *pull}
+    return {*_by_environment(spec), *mounted(spec), *pull}
+
+
+def mounted(spec: PodSpec) -> set[Source]:
+    """What its volumes show."""
+    return set(_by_volumes(spec))
 
 
 def registry_auth(sources: Sources, secrets: Iterable[str]) -> dict[str, dict[str, str]]:

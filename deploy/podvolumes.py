@@ -1,7 +1,7 @@
 """A Pod's volumes as folders: which files with which content and mode, or an empty one, or one of the host. Pure.
 
-`deploy/volume_files` writes them. Files from Secrets, ConfigMaps and fields are kept by their content, so that Pods of
-one template see the same folder, and a runtime can prepare it before there is a Pod.
+`deploy/volume_files` writes them. Files are kept by where they come from, or by their content, so that Pods of one
+template see the same folder, and a runtime can prepare it before there is a Pod.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from core.resources.containers import Container
@@ -41,15 +42,22 @@ class VolumeFile:
 
 @dataclass(frozen=True, slots=True)
 class FilesVolume:
-    """Read-only files; `digest` names their content."""
+    """Read-only files; `digest` names their content, `origin` what they are made of, where that is Secrets and
+    ConfigMaps alone: then the files change as those do."""
 
     files: tuple[VolumeFile, ...]
     group: int | None = None
+    origin: str = ""
 
     @property
     def digest(self) -> str:
         text = repr((sorted((file.path, file.mode, file.content) for file in self.files), self.group))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def has(self, path: str) -> bool:
+        """Whether a file, a folder of them, or ("") all of it."""
+        path = posixpath.normpath(path) if path else "."
+        return path == "." or any(f"{file.path}/".startswith(f"{path}/") for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,25 @@ def plan_volumes(spec: PodSpec, pod: Json, sources: Sources, machine: Machine) -
     planned: dict[str, PlannedVolume] = {}
     for volume in spec.volumes or ():
         try:
-            planned[volume.name] = _plan(volume, _Reader(spec.containers, pod, sources, machine), group)
+            made = _plan(volume, _Reader(spec.containers, pod, sources, machine), group)
+            if isinstance(made, FilesVolume):
+                made = replace(made, origin=_origin(volume, sources.namespace, group))
+            planned[volume.name] = made
         except StartError as error:
             raise StartError(
                 error.reason, f'MountVolume.SetUp failed for volume "{volume.name}": {error.message}'
             ) from None
     return planned
+
+
+def _origin(volume: Volume, namespace: str, group: int | None) -> str:
+    """What fields and tokens are in belongs to one Pod, and stays as it was when the Pod began."""
+    projections = (volume.projected.sources if volume.projected is not None else None) or ()
+    of_the_pod = any(each.secret is None and each.config_map is None for each in projections)
+    if volume.downward_api is not None or of_the_pod:
+        return ""
+    text = json.dumps([namespace, volume.to_json(), group], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _plan(volume: Volume, reader: _Reader, group: int | None) -> PlannedVolume:

@@ -42,6 +42,7 @@ class Mount:
     source: Path
     path: str
     read_only: bool = True
+    volume: Path | None = None  # of which the source is a part, where containers may write: it may be a link by now
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ def test_a_whole_plan() -> None:
     assert sources[1:] == [folder / "scratch/volumes/tmp/ada/x", Path("/srv")]
     assert sources[0].parent == Path("/data/volumes")
     assert [mount.read_only for mount in main.mounts] == [True, False, True]
-    assert set(made.files) == {sources[0]}
+    assert (set(made.files), set(made.live)) == (set(), {sources[0]})
     assert set(made.empty) == {folder / "scratch/volumes/tmp"}
 
 
@@ -275,7 +275,7 @@ def test_pods_of_one_template_share_its_digest_and_its_files() -> None:
     two = plan(pod(container(volumeMounts=mounts), name="b", **spec), uid="2")
     other = plan(pod(container(volumeMounts=mounts, args=["x"]), name="c", **spec), uid="3")
     assert one.plan.template == two.plan.template != other.plan.template
-    assert set(one.files) == set(two.files)
+    assert set(one.live) == set(two.live)
     assert set(one.empty) != set(two.empty)
 
 
@@ -356,7 +356,7 @@ def test_volume_files_are_shared_and_go_with_the_last_user(tmp_path: Path) -> No
         return planned
 
     one, two = take("1"), take("2")
-    (folder,) = one.files
+    (folder,) = one.live
     assert (folder / "A").read_text() == "1"
     (empty,) = one.empty
     assert empty.stat().st_mode & 0o777 == 0o777

@@ -218,6 +218,7 @@ def test_secrets_and_config_maps_as_environment_and_as_files(user: User) -> None
         {"name": "one", "mountPath": "/one/f", "subPath": "f"},
         {"name": "none", "mountPath": "/does/not/matter"},
         {"name": "scratch", "mountPath": "/scratch"},
+        {"name": "scratch", "mountPath": "/part", "subPath": "part"},
         {"name": "tmp", "mountPath": "/tmp"},
     ]
     references = [{"name": "REF", "valueFrom": {"secretKeyRef": {**metadata, "key": "S"}}}]
@@ -227,8 +228,14 @@ def test_secrets_and_config_maps_as_environment_and_as_files(user: User) -> None
     assert {"REF": "s", "S": "s", "P_C": "c"}.items() <= environment(user, name).items()
     assert told(user, name, "cat//both/another") == "other"
     assert told(user, name, "cat//both/file") == told(user, name, "cat//one/f") == "from secret"
-    assert [told(user, name, f"write/{path}") for path in ("/scratch/x", "/tmp/x")] == ["written", "written"]
+    assert [told(user, name, f"write/{path}") for path in ("/part/x", "/tmp/x")] == ["written", "written"]
     assert told(user, name, "write//both/x") != "written"
+    user.patch(f"{OBJECTS}/configmaps/contract", {"data": {"o": "changed"}})
+    user.until("the running container sees it", lambda: told(user, name, "cat//both/another") == "changed")
+    user.patch(f"{OBJECTS}/secrets/contract", {"stringData": {"f": "changed"}})
+    user.until("the secret, too", lambda: told(user, name, "cat//both/file") == "changed")
+    assert told(user, name, "cat//one/f") == "from secret", "a part of a volume stays"
+    assert told(user, name, "cat//scratch/part/x") == told(user, name, "cat//part/x"), "a part of the Pod's folder"
 
 
 def test_a_container_that_fails_its_liveness_probe_is_started_anew(user: User) -> None:
