@@ -25,9 +25,10 @@ from core.stats import InstanceLoads
 from core.store.base import EventType, Store
 from core.tasks import Started
 from deploy.backoff import Failures
+from deploy.groundwork import Tools
 from deploy.planning import KINDS, Host, Planner
 from deploy.podplan import Places
-from deploy.pods import PodLoop, Tools
+from deploy.pods import PodLoop
 from deploy.podsources import Source
 from deploy.runtimes.base import Runtime
 from deploy.volume_files import VolumeFiles
@@ -92,12 +93,12 @@ class Node:
                             await self._refresh(Source(word, metadata["name"]), metadata["namespace"])
             except Expired:
                 for loop in tuple(self._loops.values()):
-                    await loop.refresh()
+                    await loop.ground.refresh()
 
     async def _refresh(self, source: Source, namespace: str) -> None:
         for loop in tuple(self._loops.values()):
-            if loop.mounts(source, namespace):
-                await loop.refresh()
+            if loop.ground.mounts(source, namespace):
+                await loop.ground.refresh()
 
     def _notice(self, group: asyncio.TaskGroup, pod: Json) -> None:
         uid = pod["metadata"]["uid"]

@@ -9,48 +9,29 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 import structlog
 
-from core.clock import Clock
 from core.errors import ApiError, Conflict, NotFound
-from core.reconcile.events import Recorder
 from core.resources.meta import Json
 from core.resources.pilotlight import PAUSED
 from core.resources.pods import POD, Pod
 from core.resources.serving_labels import REVISION_LABEL
 from core.stats import InstanceKey, InstanceLoads
-from core.store.base import DeleteOptions, Store
-from deploy.backoff import Failures
+from core.store.base import DeleteOptions
 from deploy.containers import ContainerLoop, Ties
+from deploy.groundwork import Groundwork, Tools
 from deploy.pausing import Pausing
-from deploy.planning import Planner
 from deploy.podplan import Planned, declared_port
-from deploy.podsources import Source, mounted
 from deploy.podstatus import ContainerSeen, PodSeen, Waiting, pod_phase
 from deploy.probing import Where
 from deploy.reports import Reporter
-from deploy.runtimes.base import Sandbox, StartError
-from deploy.volume_files import VolumeFiles
+from deploy.runtimes.base import Sandbox
 
-REPLAN_S = 5.0  # how soon a missing Secret, an engine that is away, or a store that refuses is tried again
+RETRY_S = 5.0  # how soon a store that refuses is tried again
 DEFAULT_GRACE_S = 30.0
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every Pod's loop shares."""
-
-    store: Store
-    clock: Clock
-    loads: InstanceLoads
-    planner: Planner
-    failures: Failures
-    volumes: VolumeFiles
-    recorder: Recorder
 
 
 class PodLoop:
@@ -65,12 +46,8 @@ class PodLoop:
         self._leave, self._force = asyncio.Event(), asyncio.Event()
         self._pausing = Pausing(self.instance, tools.loads, tools.clock)
         self._reporter = Reporter(self.instance, tools.store, tools.clock, tools.recorder, self._seen)
-        self._blocked: Waiting | None = None
-        self._planned: Planned | None = None
-        self._sandbox: Sandbox | None = None
+        self.ground = Groundwork(self.instance, lambda: self._pod, tools, self._reporter)
         self._loops: list[ContainerLoop] = []
-        self._mounted: frozenset[Source] = frozenset()
-        self._outdated = False  # what is being planned
         self._is_gone = False
         self.changed(pod)
 
@@ -89,22 +66,6 @@ class PodLoop:
         self._leave.set()
         self._force.set()
 
-    def mounts(self, source: Source, namespace: str) -> bool:
-        """Whether its volumes show this, or may, once it is planned."""
-        return namespace == self.instance.namespace and (source in self._mounted or self._planned is None)
-
-    async def refresh(self) -> None:
-        """Something that its volumes show has changed. One that is missing now stays as it was, as with a kubelet."""
-        if self._planned is None:
-            self._outdated = True
-            return
-        try:
-            planned, _ = await self._tools.planner.plan(self._pod)
-            if self._planned is not None:  # it may have ended meanwhile
-                self._tools.volumes.refresh(planned)
-        except (StartError, OSError) as error:
-            self._reporter.event("Warning", "FailedMount", str(error))
-
     def again(self) -> PodLoop:
         """Another loop for the same Pod as it is now, after this one failed."""
         fresh = PodLoop(self._pod, self._tools)
@@ -117,7 +78,7 @@ class PodLoop:
         try:
             await self._run()
         except Exception:
-            await self._leave_nothing()
+            await self.ground.undo()
             raise
 
     async def _run(self) -> None:
@@ -131,7 +92,10 @@ class PodLoop:
                     for name, run in (
                         ("report", self._reporter.run_reports),
                         ("events", lambda: self._reporter.run_events(pod)),
-                        ("pause", lambda: self._pausing.run(lambda: (self._sandbox, self._loops), self._reporter)),
+                        (
+                            "pause",
+                            lambda: self._pausing.run(lambda: (self.ground.sandbox, self._loops), self._reporter),
+                        ),
                         ("live", self._live),
                     )
                 ]
@@ -147,8 +111,8 @@ class PodLoop:
     # --- living
 
     async def _live(self) -> None:
-        planned, typed = await self._prepare()
-        sandbox = await self._make_sandbox(planned)
+        planned, typed = await self.ground.plan()
+        sandbox = await self.ground.open(planned)
         self._loops = self._make_loops(planned, typed, sandbox)
         self._reporter.event(
             "Normal", "Scheduled", f"Successfully assigned {self._path()} to {self._tools.planner.host.name}"
@@ -168,42 +132,6 @@ class PodLoop:
             for loop in self._loops:
                 if not loop.plan.init:
                     group.create_task(loop.run(sandbox), name=loop.plan.name)
-
-    async def _prepare(self) -> tuple[Planned, Pod]:
-        """The plan, as soon as everything that it needs is there."""
-        while True:
-            try:
-                self._outdated = False
-                planned, typed = await self._tools.planner.plan(self._pod)
-                if self._outdated:
-                    continue
-                self._tools.planner.runtime(self._pod)
-                self._tools.volumes.take(planned)
-                self._planned, self._blocked = planned, None
-                self._mounted = frozenset(mounted(typed.spec))
-                return planned, typed
-            except StartError as error:
-                await self._wait_blocked(error)
-
-    async def _make_sandbox(self, planned: Planned) -> Sandbox:
-        for folder in (planned.plan.log_dir, planned.plan.scratch_dir):
-            folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            try:
-                runtime = self._tools.planner.runtime(self._pod)
-                self._sandbox = await runtime.sandbox(planned.plan)
-                self._blocked = None
-                return self._sandbox
-            except StartError as error:
-                await self._wait_blocked(error)
-
-    async def _wait_blocked(self, error: StartError) -> None:
-        before, clock = self._blocked, self._tools.clock
-        self._blocked = Waiting(error.reason, error.message, clock.wall() + REPLAN_S)
-        if before is None or (before.reason, before.message) != (error.reason, error.message):
-            self._reporter.event("Warning", "Failed", f"Error: {error.message}")
-            self._reporter.touch(True)
-        await clock.sleep(REPLAN_S)
 
     def _make_loops(self, planned: Planned, typed: Pod, sandbox: Sandbox) -> list[ContainerLoop]:
         address, tools = sandbox.address, self._tools
@@ -241,11 +169,11 @@ class PodLoop:
 
     def _seen(self) -> PodSeen:
         host = self._tools.planner.host
-        address = self._sandbox.address if self._sandbox is not None else None
+        address = self.ground.sandbox.address if self.ground.sandbox is not None else None
         return PodSeen(
             containers=tuple(loop.seen for loop in self._loops) or self._not_yet(),
             restart_policy=self._pod["spec"].get("restartPolicy") or "Always",
-            ip=(address.host if address is not None else host.ip) if self._sandbox is not None else "",
+            ip=(address.host if address is not None else host.ip) if self.ground.sandbox is not None else "",
             host_ip=host.ip,
             taken=self._taken,
             paused=self._pausing.paused,
@@ -256,7 +184,7 @@ class PodLoop:
 
     def _not_yet(self) -> tuple[ContainerSeen, ...]:
         """Before there is a sandbox."""
-        waiting = self._blocked or Waiting("ContainerCreating")
+        waiting = self.ground.blocked or Waiting("ContainerCreating")
         spec = self._pod["spec"]
         init = tuple(_waiting(each, waiting, True) for each in spec.get("initContainers") or ())
         main = waiting if not init else Waiting("PodInitializing")
@@ -281,18 +209,9 @@ class PodLoop:
                 everything = group.create_task(_all(stopping))
                 await asyncio.wait((forced, everything), return_when=asyncio.FIRST_COMPLETED)
                 forced.cancel()
-                if not everything.done() and self._sandbox is not None:
-                    await self._sandbox.remove()  # kills what still runs, which ends the stops
-        await self._leave_nothing()
-
-    async def _leave_nothing(self) -> None:
-        """Nothing that runs, no port, no volume."""
-        sandbox, self._sandbox = self._sandbox, None
-        if sandbox is not None:
-            await sandbox.remove()
-        planned, self._planned = self._planned, None
-        if planned is not None:
-            self._tools.volumes.give_back(planned)
+                if not everything.done() and self.ground.sandbox is not None:
+                    await self.ground.sandbox.remove()  # kills what still runs, which ends the stops
+        await self.ground.undo()
 
     async def _drain(self, grace_s: float) -> None:
         async with asyncio.TaskGroup() as group:
@@ -316,7 +235,7 @@ class PodLoop:
                 return  # gone already, or another of the same name
             except ApiError as error:
                 log.warning("pod not removed", pod=name, error=str(error))
-                await tools.clock.sleep(REPLAN_S)
+                await tools.clock.sleep(RETRY_S)
 
     def _owner(self) -> Hashable:
         revision = (self._pod["metadata"].get("labels") or {}).get(REVISION_LABEL)

@@ -1,7 +1,7 @@
 """The node with the fake runtime: a Pod's whole life, its failures, pauses and ends.
 
 What is tested through it: `deploy.node`, `deploy.pods`, `deploy.containers`, `deploy.planning`, `deploy.reports`,
-`deploy.hooks`, `deploy.pausing`.
+`deploy.hooks`, `deploy.pausing`, `deploy.groundwork`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_the_environment_is_what_the_documents_say(tmp_path: Path) -> None:
 
 
 def test_a_missing_secret_is_named_and_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deploy.pods.REPLAN_S", 0.02)
+    monkeypatch.setattr("deploy.groundwork.REPLAN_S", 0.02)
 
     async def test(world: NodeWorld) -> None:
         env = [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]

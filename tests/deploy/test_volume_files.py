@@ -164,7 +164,7 @@ def test_an_optional_secret_appears(tmp_path: Path) -> None:
 
 
 def test_parts_of_volumes_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deploy.pods.REPLAN_S", 0.02)
+    monkeypatch.setattr("deploy.groundwork.REPLAN_S", 0.02)
 
     async def test(world: NodeWorld) -> None:
         await world.store.create(CONFIG_MAP, config(a="1"))
