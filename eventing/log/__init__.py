@@ -1,0 +1,1 @@
+"""The event log: what an acknowledged event is written to, and what every subscription reads from."""
