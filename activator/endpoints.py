@@ -14,10 +14,9 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from activator.failures import BACK_OFF_S, Failure
 from activator.gateway import Gateway
 from activator.instances import Endpoint
-from activator.limits import RevisionLimits
+from activator.limits import BACK_OFF_S, RevisionLimits
 from activator.observed import (
     SeenPod,
     SeenService,
@@ -38,6 +37,7 @@ from core.resources.core_services import CORE_SERVICE
 from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
 from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.networking import INGRESS
+from core.resources.pod_failures import Failure, overdue
 from core.resources.pods import POD
 from core.resources.serving import REVISION
 from core.stats import InstanceKey, RevisionKey
@@ -201,9 +201,7 @@ class Endpoints:
         if left_s > 0:
             self._throttler.later(left_s, lambda: self._refresh_revision(revision))
             return pod
-        return replace(
-            pod, failure=Failure("NotReady", f"it has run for {ready_s:g} s and is not ready: {pod.unready}")
-        )
+        return replace(pod, failure=overdue(ready_s, pod.unready))
 
     # Core Services and their slices.
 

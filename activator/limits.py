@@ -7,10 +7,10 @@ from math import inf
 from typing import Final
 
 from activator.queue import EACH_LIMITS, TOTAL_LIMITS, QueueLimits
+from core.resources.pod_failures import READY_S
 
-READY_S: Final = 120.0
-"""An instance that runs for so long and is not ready will not be: whoever waits for it is told so. A revision that says
-its progress deadline has that."""
+BACK_OFF_S: Final = 10
+"""The kubelet's first back-off, where nothing better is known: sooner than that another try gives the same answer."""
 
 
 @dataclass(frozen=True, slots=True)

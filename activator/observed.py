@@ -11,19 +11,25 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from activator.failures import Failure, failure_of
 from activator.instances import Endpoint
 from activator.ledger import parse_timeline
-from activator.limits import READY_S, RevisionLimits
+from activator.limits import RevisionLimits
 from core.resources.meta import Json
 from core.resources.pilotlight import ADDRESS, PAUSED, TIMELINE
-from core.resources.serving_labels import PROGRESS_DEADLINE_ANNOTATION, REVISION_LABEL
-from core.settings.durations import parse_duration
+from core.resources.pod_failures import (
+    CONTAINER_HEALTHY,
+    RESOURCES_AVAILABLE,
+    Failure,
+    failure_of,
+    ready_deadline_s,
+    unready_of,
+)
+from core.resources.serving_labels import REVISION_LABEL
 from core.stats import InstanceKey, RevisionKey
 
 DEFAULT_TIMEOUT_S: Final = 300.0
 DEFAULT_PORT: Final = 8080
-_HEALTH: Final = ("ResourcesAvailable", "ContainerHealthy")
+_HEALTH: Final = (RESOURCES_AVAILABLE, CONTAINER_HEALTHY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def see_pod(pod: Json) -> SeenPod:
     failure = failure_of(pod)
     port = _serving_port(pod)
     endpoint = None
-    if live and _condition(status, "Ready") == "True" and (address := _address(annotations, status, port)):
+    if live and _is_ready(status) and (address := _address(annotations, status, port)):
         key = InstanceKey(namespace, metadata["name"], metadata.get("uid", ""))
         endpoint = Endpoint(key, *address, parse_timeline(annotations.get(TIMELINE, "")))
     return SeenPod(
@@ -59,7 +65,7 @@ def see_pod(pod: Json) -> SeenPod:
         state=_state(metadata["name"], status),
         live=live,
         port=port,
-        unready=_unready(status) if live and endpoint is None else "",
+        unready=unready_of(pod) if endpoint is None else "",
     )
 
 
@@ -78,16 +84,8 @@ def _serving_port(pod: Json) -> int:
     return DEFAULT_PORT
 
 
-def _condition(status: Json, kind: str, field: str = "status") -> str:
-    return next((c.get(field) or "" for c in status.get("conditions") or () if c.get("type") == kind), "")
-
-
-def _unready(status: Json) -> str:
-    containers = status.get("containerStatuses") or ()
-    waiting = [each for each in containers if not each.get("ready")]
-    if not waiting or any("running" not in (each.get("state") or {}) for each in containers):
-        return ""
-    return _condition(status, "ContainersReady", "message") or f"container {waiting[0].get('name', '')} is not ready"
+def _is_ready(status: Json) -> bool:
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
 
 
 def _state(name: str, status: Json) -> str:
@@ -107,16 +105,8 @@ def see_limits(revision: Json) -> RevisionLimits:
         timeout_s=float(spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S),
         start_s=float(spec.get("responseStartTimeoutSeconds") or inf),
         idle_s=float(spec.get("idleTimeoutSeconds") or inf),
-        ready_s=_deadline_s((revision.get("metadata") or {}).get("annotations") or {}),
+        ready_s=ready_deadline_s((revision.get("metadata") or {}).get("annotations") or {}),
     )
-
-
-def _deadline_s(annotations: Mapping[str, str]) -> float:
-    text = annotations.get(PROGRESS_DEADLINE_ANNOTATION, "")
-    try:
-        return parse_duration(text) if text else READY_S
-    except ValueError:
-        return READY_S
 
 
 def newly_failed(revision: Json, old: Json | None) -> Failure | None:
@@ -130,7 +120,9 @@ def newly_failed(revision: Json, old: Json | None) -> Failure | None:
 
 def _false_conditions(revision: Json) -> dict[str, Failure]:
     return {
-        condition["type"]: Failure(condition.get("reason") or "Failed", condition.get("message") or "")
+        condition["type"]: Failure(
+            condition["type"], condition.get("reason") or "Failed", condition.get("message") or ""
+        )
         for condition in (revision.get("status") or {}).get("conditions") or ()
         if condition.get("type") in _HEALTH and condition.get("status") == "False"
     }

@@ -13,12 +13,12 @@ from typing import Final, Protocol
 
 from activator.balancing import LeastLoaded
 from activator.concurrency import Meter
-from activator.failures import BACK_OFF_S, Failure
 from activator.instances import Endpoint, Instance
-from activator.limits import GatewayLimits, RevisionLimits
+from activator.limits import BACK_OFF_S, GatewayLimits, RevisionLimits
 from activator.problem import Problem, no_endpoints, queue_full, start_failed
 from activator.queue import Queue, Total
 from activator.routing import BackendKey
+from core.resources.pod_failures import Failure
 from core.stats import InstanceKey, RequestStatistic, RevisionKey
 
 SUSPEND_FIRST_S: Final = 0.02

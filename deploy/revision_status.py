@@ -16,46 +16,27 @@ from dataclasses import dataclass
 from core.resources import pilotlight
 from core.resources.conditions import FALSE, TRUE, Conditions, ConditionSet, find_condition
 from core.resources.meta import Json
-from core.resources.pods import is_restarting
+from core.resources.pod_failures import (
+    CONTAINER_HEALTHY,
+    PROGRESS_DEADLINE_EXCEEDED,
+    RESOURCES_AVAILABLE,
+    Failure,
+    failure_of,
+)
 from deploy.images import ImageProblem, Resolved, RuntimeProblem
 from deploy.revision_workloads import was_ready
 
-CONDITIONS = ConditionSet(("ResourcesAvailable", "ContainerHealthy"))
-RESOURCES_AVAILABLE, CONTAINER_HEALTHY = CONDITIONS.dependents
+CONDITIONS = ConditionSet((RESOURCES_AVAILABLE, CONTAINER_HEALTHY))
 ACTIVE = "Active"
 CONTAINER_MISSING = "ContainerMissing"
 RUNTIME_UNAVAILABLE = "RuntimeUnavailable"
 DEPLOYING = "Deploying"
-PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-IMAGE_REASONS = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-        "StartError",
-        "PostStartHookError",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a Pod does not become ready. `condition` is the one that turns False."""
-
-    condition: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is of a Revision. `deployment` and `scaler` None: not made yet."""
+    """What there is of a Revision. `deployment` and `scaler` None: not made yet. `late`: a Pod of it has had its time
+    to become ready."""
 
     deployment: Json | None = None
     scaler: Json | None = None
@@ -63,6 +44,7 @@ class Seen:
     digests: Sequence[Json] = ()
     init_digests: Sequence[Json] = ()
     not_owned: str = ""  # the sentence about a child of that name that is another's
+    late: Failure | None = None
 
 
 def decide_status(revision: Json, seen: Seen, now: str) -> Json:
@@ -77,7 +59,7 @@ def decide_status(revision: Json, seen: Seen, now: str) -> Json:
     if not initialized and conditions.get(RESOURCES_AVAILABLE).get("reason") == DEPLOYING:
         conditions.mark_unknown(RESOURCES_AVAILABLE, DEPLOYING, _progress(seen))
     ready = _count(seen.deployment, "readyReplicas")
-    failure = None if ready else _failure(seen)
+    failure = None if ready else _failure(seen, initialized)
     if seen.not_owned:
         conditions.mark_false(RESOURCES_AVAILABLE, "NotOwned", seen.not_owned)
     elif failure is not None:
@@ -118,34 +100,6 @@ def digest_entry(container: Json, resolved: Resolved) -> Json:
     return {"name": container.get("name", ""), **({"imageDigest": resolved.digest} if resolved.digest else {})}
 
 
-def failure_of(pod: Json) -> Failure | None:
-    """Why this Pod fails, as the kubelet tells it; None while it may still become ready."""
-    status = pod.get("status") or {}
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == FALSE:
-            return Failure(RESOURCES_AVAILABLE, condition.get("reason", "Unschedulable"), condition.get("message", ""))
-    for field, is_init in (("initContainerStatuses", True), ("containerStatuses", False)):
-        for container in status.get(field) or ():
-            if not is_restarting(pod, container) and (found := _container_failure(container, is_init)):
-                return found
-    return None
-
-
-def _container_failure(container: Json, is_init: bool) -> Failure | None:
-    state = container.get("state") or {}
-    waiting = state.get("waiting") or {}
-    if waiting.get("reason") in IMAGE_REASONS:
-        return Failure(RESOURCES_AVAILABLE, waiting["reason"], waiting.get("message", ""))
-    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
-    if not ended:
-        return None
-    code, message = ended.get("exitCode", 0), (ended.get("message") or "").strip()
-    if is_init and code == 0:
-        return None
-    text = message or ("container exited with no error" if code == 0 else ended.get("reason", ""))
-    return Failure(CONTAINER_HEALTHY, f"ExitCode{code}", f"Container failed with: {text}")
-
-
 def progress_of(pod: Json) -> str:
     """What a Pod that is being started waits for, in the runtime's words."""
     status = pod.get("status") or {}
@@ -160,13 +114,15 @@ def _progress(seen: Seen) -> str:
     return next(filter(None, map(progress_of, seen.pods)), "")
 
 
-def _failure(seen: Seen) -> Failure | None:
+def _failure(seen: Seen, initialized: bool) -> Failure | None:
     """Of a Deployment that wants Pods and has none that is ready."""
     if seen.deployment is None or not seen.deployment["spec"].get("replicas", 0):
         return None
     for pod in seen.pods:
         if "deletionTimestamp" not in pod["metadata"] and (found := failure_of(pod)):
             return found
+    if seen.late is not None and initialized:
+        return seen.late  # a first start has until the Deployment's deadline
     for condition in (seen.deployment.get("status") or {}).get("conditions") or ():
         stuck = condition["type"] == "Progressing" and condition["status"] == FALSE
         refused = condition["type"] == "ReplicaFailure" and condition["status"] == TRUE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -18,14 +18,14 @@ from core.reconcile.controller import Controller, Watched, itself, owner
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.conditions import FALSE, TRUE, find_condition
 from core.resources.meta import Json, Kind, ObjectKey, key_of
+from core.resources.pod_failures import Failure, ready_deadline_s
 from core.resources.pods import POD
 from core.resources.serving import REVISION
-from core.resources.serving_labels import REVISION_LABEL
 from core.resources.serving_podspec import runtime_class
 from core.resources.workloads import DEPLOYMENT
-from core.store.base import EventType, WatchEvent
 from deploy import revision_status, revision_workloads
 from deploy.controllers.changes import when_desired_changes, when_scale_changes
+from deploy.controllers.telling import TellingPods
 from deploy.controllers.world import World, is_controlled_by
 from deploy.images import ImageProblem, Resolution, Resolved, RuntimeProblem
 from deploy.revision_status import Seen
@@ -44,7 +44,7 @@ _INFORMATION: Final = ("actualReplicas", "desiredReplicas")
 class RevisionReconciler:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._telling = TellingPods()
+        self._telling = TellingPods(world.clock)
         self._settles_at: dict[ObjectKey, float] = {}
 
     def controller(self) -> Controller:
@@ -79,7 +79,7 @@ class RevisionReconciler:
         if seen.not_owned:
             raise TemporaryError(seen.not_owned)
         await self._update_scaler({**revision, "status": status}, seen)
-        return None
+        return self._late(revision)[1]
 
     async def _resolve(self, revision: Json) -> tuple[Sequence[Json], Sequence[Json]]:
         """Each image's digest. TemporaryError once the status says why there is none."""
@@ -134,7 +134,8 @@ class RevisionReconciler:
         if not is_controlled_by(scaler, revision):
             message = not_owned_message("PodAutoscaler", scaler["metadata"]["name"])
         pods = await self._pods(revision, deployment)
-        return Seen(deployment, scaler, pods, digests, init_digests, message)
+        late = self._late(revision)[0] if pods else None
+        return Seen(deployment, scaler, pods, digests, init_digests, message, late)
 
     async def _child(self, kind: Kind[Any], desired: Json) -> Json:
         metadata = desired["metadata"]
@@ -152,6 +153,10 @@ class RevisionReconciler:
             return ()
         found = [await self._world.find(POD, key) for key in self._telling.of(key_of(revision))]
         return [pod for pod in found if pod is not None]
+
+    def _late(self, revision: Json) -> tuple[Failure | None, float | None]:
+        ready_s = ready_deadline_s(revision["metadata"].get("annotations") or {})
+        return self._telling.late(key_of(revision), ready_s)
 
     async def _update_scaler(self, revision: Json, seen: Seen) -> None:
         """Labels, annotations and conditions of the Revision decide what the PodAutoscaler says."""
@@ -190,36 +195,6 @@ class RevisionReconciler:
         elif after.get("status") == FALSE and before.get("reason") != after.get("reason"):
             reason, message = after.get("reason", "Failed"), after.get("message", "")
             await self._world.recorder.event(revision, "Warning", reason, message)
-
-
-class TellingPods:
-    """By revision, as the watch shows them. A Pod that gets on well shows in its Deployment; one that fails, or
-    waits for an installation, has more to say."""
-
-    def __init__(self) -> None:
-        self._by_revision: dict[ObjectKey, set[ObjectKey]] = {}
-
-    def of(self, revision: ObjectKey) -> list[ObjectKey]:
-        return sorted(self._by_revision.get(revision, ()), key=str)
-
-    def watch(self, event: WatchEvent) -> Iterable[ObjectKey]:
-        pod = key_of(event.object)
-        name = (event.object["metadata"].get("labels") or {}).get(REVISION_LABEL)
-        if not name:
-            return ()
-        revision = ObjectKey(pod.namespace, name)
-        if event.type is not EventType.DELETED and _has_to_say(event.object):
-            self._by_revision.setdefault(revision, set()).add(pod)
-            return (revision,)
-        if revision in self._by_revision:
-            self._by_revision[revision].discard(pod)
-            if not self._by_revision[revision]:
-                del self._by_revision[revision]
-        return ()
-
-
-def _has_to_say(pod: Json) -> bool:
-    return revision_status.failure_of(pod) is not None or bool(revision_status.progress_of(pod))
 
 
 def _digest(container: Json, resolved: Resolved) -> Json:

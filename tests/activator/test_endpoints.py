@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -120,7 +121,6 @@ def test_limits_follow_the_revision() -> None:
 
 def test_a_revision_turned_bad_fails_who_waits_and_lets_the_next_try() -> None:
     import asyncio
-    import json
 
     async def main() -> None:
         async with data_path() as path:
@@ -228,7 +228,9 @@ def test_an_instance_that_runs_and_never_becomes_ready_fails_its_waiters_at_the_
             await path.pod("slow", "hello-1", 1, ready=False, containerStatuses=running)
             response = await waiting
             assert (response.status, response.header("retry-after")) == (503, "10")
-            assert b"NotReady: it has run for 0.2 s and is not ready: container c is not ready" in response.body
+            problem = json.loads(response.body)
+            assert problem["reason"] == "ProgressDeadlineExceeded"
+            assert problem["message"] == "it has run for 0.2 s and is not ready: container c is not ready"
             assert (await fetch(path.port)).status == 503, "nor does anyone else wait for it"
             async with server(echo_head) as port:
                 await path.pod("slow", "hello-1", port)

@@ -1,4 +1,4 @@
-"""What is read off stored objects (activator/observed.py, activator/failures.py), and said to clients (problem.py)."""
+"""What is read off stored objects (activator/observed.py), and said to clients (problem.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from activator import limits, problem
-from activator.failures import Failure, failure_of
 from activator.instances import Endpoint
 from activator.ledger import Timeline
 from activator.observed import (
@@ -23,6 +22,7 @@ from activator.observed import (
     see_slice,
 )
 from core.resources.meta import Json
+from core.resources.pod_failures import Failure
 from core.stats import InstanceKey, RevisionKey
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}], "podIP": "10.0.0.5"}
@@ -66,68 +66,15 @@ def test_the_timeline_comes_along() -> None:
     assert seen.endpoint.timeline == Timeline(1, 2, 3)
 
 
-UNREADY = {
-    "no": (ADDRESSED, ""),
-    "it runs": (pod({"containerStatuses": [{"name": "c", "ready": False, "state": {"running": {}}}]}),
-                "container c is not ready"),
-    "it says why": (pod({"containerStatuses": [{"ready": False, "state": {"running": {}}}],
-                         "conditions": [{"type": "ContainersReady", "status": "False", "message": "too cold"}]}),
-                    "too cold"),
-    "it does not run yet": (pod({"containerStatuses": [{"ready": False, "state": {"waiting": {}}}]}), ""),
-    "it is on its way out": (pod({"containerStatuses": [{"ready": False, "state": {"running": {}}}]},
-                                 deletionTimestamp="2024-01-01T00:00:00Z"), ""),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("obj", "why"), UNREADY.values(), ids=UNREADY)
-def test_running_and_not_ready(obj: Json, why: str) -> None:
-    assert see_pod(obj).unready == why
-
-
 def containers(*states: Json, last: Json | None = None) -> Json:
     return pod({"containerStatuses": [{"state": state, "lastState": last or {}} for state in states]})
-
-
-FAILURES = {
-    "image": (containers({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}),
-              Failure("ErrImagePull", "no such image")),
-    "crash loop": (containers({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
-                              last={"terminated": {"exitCode": 3, "message": "boom\n"}}),
-                   Failure("CrashLoopBackOff", "back-off 10s. The container ended with exit code 3: boom")),
-    "until when": (pod({"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]},
-                       annotations={"pilotlight.dev/retry-at": "1700000000.5"}),
-                   Failure("ErrImagePull", "", 1700000000.5)),
-    "exit": (containers({"terminated": {"exitCode": 1, "reason": "Error"}}),
-             Failure("Error", "The container ended with exit code 1")),
-    "out of memory": (containers({"terminated": {"exitCode": 137, "signal": 9, "reason": "OOMKilled"}}),
-                      Failure("OOMKilled", "The container ended with exit code 137, signal 9")),
-    "second container": (containers({"running": {}}, {"waiting": {"reason": "CreateContainerError"}}),
-                         Failure("CreateContainerError", "")),
-    "phase": (pod({"phase": "Failed", "reason": "Evicted", "message": "disk"}), Failure("Evicted", "disk")),
-    "being created": (containers({"waiting": {"reason": "ContainerCreating"}}), None),
-    "running": (containers({"running": {}}), None),
-    "ended well": (containers({"terminated": {"exitCode": 0}}), None),
-    "nothing known": (pod({}), None),
-    "first end of one that was ready": (
-        pod({"containerStatuses": [{"state": {"terminated": {"exitCode": 1}}, "restartCount": 0}]},
-            annotations={"pilotlight.dev/timeline": "created=1,started=2,ready=3"}), None),
-    "second end of one that was ready": (
-        pod({"containerStatuses": [{"state": {"terminated": {"exitCode": 1, "reason": "Error"}}, "restartCount": 1}]},
-            annotations={"pilotlight.dev/timeline": "created=1,started=2,ready=3"}),
-        Failure("Error", "The container ended with exit code 1")),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("obj", "failure"), FAILURES.values(), ids=FAILURES)
-def test_failures(obj: Json, failure: Failure | None) -> None:
-    assert failure_of(obj) == failure
 
 
 def seen(failure: Failure | None, live: bool = True) -> SeenPod:
     return SeenPod(None, None, failure, "", live, 80)
 
 
-BAD = Failure("Error", "x")
+BAD = Failure("ContainerHealthy", "ExitCode1", "x")
 COMMON = {
     "none": ([], None),
     "one that fails": ([seen(BAD)], BAD),
@@ -160,7 +107,6 @@ def test_limits_of_a_revision() -> None:
     assert (given.concurrency, given.first_byte_s, given.last_byte_s) == (2, 5.0, 20.0)
     patient = {"metadata": {"annotations": {"serving.knative.dev/progress-deadline": "5m"}}}
     assert see_limits(patient).ready_s == 300
-    assert see_limits({"metadata": {"annotations": {"serving.knative.dev/progress-deadline": "soon"}}}).ready_s == 120
     assert see_limits({}) == limits.RevisionLimits(0, 300.0, inf, inf)
 
 
@@ -172,7 +118,7 @@ def conditions(**statuses: str) -> Json:
 
 def test_only_a_change_for_the_worse_counts() -> None:
     good, bad = conditions(ContainerHealthy="True", Ready="False"), conditions(ContainerHealthy="False")
-    assert newly_failed(bad, good) == Failure("R", "m")
+    assert newly_failed(bad, good) == Failure("ContainerHealthy", "R", "m")
     assert newly_failed(bad, bad) is None
     assert newly_failed(good, bad) is None
 

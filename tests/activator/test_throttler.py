@@ -11,12 +11,12 @@ import time
 
 import pytest
 
-from activator.failures import Failure
 from activator.instances import Endpoint, Instance
 from activator.limits import GatewayLimits, RevisionLimits
 from activator.problem import Problem
 from activator.queue import QueueLimits
 from activator.throttler import Backend, Throttler
+from core.resources.pod_failures import Failure
 from core.resources.pods import POD
 from core.stats import InstanceKey, RequestStatistic, RevisionKey
 from tests.support.data_path import (
@@ -479,10 +479,10 @@ def test_one_that_comes_back_to_a_sleeper_wakes_it() -> None:
 
 def test_one_that_comes_back_to_a_failed_revision_is_told_why_and_when_to_try_again() -> None:
     backend, request, _ = lost_with_its_instance()
-    backend.set_failure(Failure("CrashLoopBackOff", "it exited with code 3"), 0.1, retry_s=40.2)
+    backend.set_failure(Failure("ContainerHealthy", "ExitCode3", "boom"), 0.1, retry_s=40.2)
     backend.again(request, request.given[0], 0.2, reachable=False)
     assert request.problem is not None
-    assert (request.problem.reason, request.problem.retry_after_s) == ("CrashLoopBackOff", 41)
+    assert (request.problem.reason, request.problem.retry_after_s) == ("ExitCode3", 41)
     assert not len(backend.queue)
     late = Request()
     backend.arrive(late, 39.9)

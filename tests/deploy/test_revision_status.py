@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from core.resources.meta import Json
+from core.resources.pod_failures import overdue
 from deploy.images import ImageProblem, Resolved, RuntimeProblem
 from deploy.revision_status import (
-    Failure,
     Seen,
     decide_status,
     decide_unresolved,
     digest_entry,
-    failure_of,
     has_digests,
     missing_message,
 )
@@ -63,6 +63,7 @@ def told(status: Json) -> dict[str, tuple[str, str]]:
     return {c["type"]: (c["status"], c.get("reason", "")) for c in status["conditions"]}
 
 
+LATE = overdue(2.0, "connection refused")
 T, U = ("True", ""), ("Unknown", "Deploying")
 ASLEEP = decide_status(
     revision(), Seen(deployment(0), scaler("False", "True", 0, 0, "NoTraffic"), (), DIGESTS), NOW
@@ -146,6 +147,30 @@ ASLEEP = decide_status(
         ),
         pytest.param(
             None,
+            Seen(deployment(1), scaler("Unknown"), [pod({})], late=LATE),
+            U,
+            U,
+            ("Unknown", ""),
+            id="a first start has until the Deployment's deadline",
+        ),
+        pytest.param(
+            ASLEEP,
+            Seen(deployment(1), scaler("Unknown", "True", reason="Queued"), [pod({})], late=LATE),
+            ("False", "ProgressDeadlineExceeded"),
+            T,
+            ("Unknown", "Queued"),
+            id="woken, and never ready",
+        ),
+        pytest.param(
+            ASLEEP,
+            Seen(deployment(2, 1), scaler("True", "True"), [pod({})], late=LATE),
+            T,
+            T,
+            T,
+            id="one of two is never ready",
+        ),
+        pytest.param(
+            None,
             Seen(
                 deployment(1, 0, {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}),
                 scaler("Unknown"),
@@ -199,6 +224,17 @@ def test_a_failure_stays_until_an_instance_is_ready() -> None:
     assert after(UP, BROKEN, DOWN, starting, UP)["Ready"] == T
 
 
+@pytest.mark.parametrize("problem", ["late", "gone"])
+def test_a_wake_that_fails_is_taken_back_by_one_that_does_not(problem: str) -> None:
+    gone = [pod(waiting("ErrImagePull", "no such image"))]
+    bad = Seen(deployment(1), scaler("Unknown", "True"), [] if problem == "late" else gone)
+    bad = replace(bad, late=LATE if problem == "late" else None)
+    assert after(UP, DOWN)["Ready"] == T
+    assert after(UP, DOWN, bad)["Ready"][0] == "False"
+    assert after(UP, DOWN, bad, DOWN)["Ready"][0] == "False"
+    assert after(UP, DOWN, bad, DOWN, UP)["Ready"] == T
+
+
 def test_before_the_first_start_nothing_is_true() -> None:
     problem = ImageProblem(missing_message("i", "manifest unknown"))
     status = decide_unresolved(revision(), problem, NOW)
@@ -227,64 +263,6 @@ def test_the_digests_are_kept() -> None:
     assert not has_digests(revision())
     assert digest_entry({"name": "c"}, Resolved("i@1")) == DIGESTS[0]
     assert digest_entry({"name": "c"}, Resolved()) == {"name": "c"}
-
-
-@pytest.mark.parametrize(
-    ("obj", "failure"),
-    [
-        pytest.param(pod({"running": {}}), None, id="running"),
-        pytest.param(pod(waiting("ContainerCreating")), None, id="being made"),
-        pytest.param(pod(ended(0), init=True), None, id="an init container that is done"),
-        pytest.param(
-            pod(ended(2, "bad"), init=True),
-            ("ContainerHealthy", "ExitCode2", "Container failed with: bad"),
-            id="an init container that failed",
-        ),
-        pytest.param(
-            pod(ended(0)),
-            ("ContainerHealthy", "ExitCode0", "Container failed with: container exited with no error"),
-            id="a server that ended",
-        ),
-        pytest.param(
-            pod(waiting("CrashLoopBackOff", "back-off 10s"), last=ended(7, "boom\n")),
-            ("ContainerHealthy", "ExitCode7", "Container failed with: boom"),
-            id="a crash loop says how it ended",
-        ),
-        pytest.param(
-            pod(ended(137, "", "OOMKilled")),
-            ("ContainerHealthy", "ExitCode137", "Container failed with: OOMKilled"),
-            id="out of memory",
-        ),
-        pytest.param(
-            pod({"running": {}}, last=ended(1, "x")),
-            ("ContainerHealthy", "ExitCode1", "Container failed with: x"),
-            id="running again, not ready",
-        ),
-        pytest.param(
-            pod({}, scheduled={"status": "False", "reason": "Unschedulable", "message": "no room"}),
-            ("ResourcesAvailable", "Unschedulable", "no room"),
-            id="no place to run",
-        ),
-        pytest.param(
-            pod(waiting("CreateContainerConfigError", 'secret "s" not found')),
-            ("ResourcesAvailable", "CreateContainerConfigError", 'secret "s" not found'),
-            id="a missing secret",
-        ),
-    ],
-)
-def test_why_a_pod_fails(obj: Json, failure: tuple[str, str, str] | None) -> None:
-    assert failure_of(obj) == (Failure(*failure) if failure else None)
-
-
-@pytest.mark.parametrize(
-    ("state", "restarts", "fails"),
-    [(ended(5), 0, False), ({"running": {}}, 1, False), (ended(5), 1, True), ({"running": {}}, 2, True)],
-)
-def test_the_first_end_of_one_that_was_ready_is_no_failure(state: Json, restarts: int, fails: bool) -> None:
-    obj = pod(state, last=ended(5))
-    obj["metadata"]["annotations"] = {"pilotlight.dev/timeline": "created=1,started=2,ready=3"}
-    obj["status"]["containerStatuses"][0]["restartCount"] = restarts
-    assert (failure_of(obj) is not None) == fails
 
 
 def test_a_pod_on_its_way_out_proves_nothing() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.user import QUICK_SLEEP, User, condition, make_function, make_service
+from tests.support.user import QUICK_SLEEP, SERVING, User, condition, make_function, make_service
 
 PATIENCE_S = 15.0
 """Whoever waits for a start that is known to have failed is told long before; timeoutSeconds is 300."""
@@ -93,33 +93,56 @@ def refusals(user: User, service: str) -> list[dict[str, Any]]:
 def test_all_who_wait_for_a_crash_are_told_and_it_recovers(user: User, sleepers: Sleepers) -> None:
     sleepers.sick.write_text("7")
     for problem in refusals(user, "sick"):
-        assert problem["reason"] in ("Error", "CrashLoopBackOff", "ExitCode7")
-        assert "no luck today" in problem["detail"]
-    ready = user.until("it is not ready", lambda: _not_ready(user, "sick-00001"))
-    assert (ready["reason"], "no luck today" in ready["message"]) == ("ExitCode7", True)
+        assert problem["reason"] == "ExitCode7"
+        assert "no luck today" in problem["message"]
+    until_told(user, "sick", problem)
     began = time.monotonic()
     assert user.call("sick").status == 503
     assert time.monotonic() - began < 5, "a crash loop keeps nobody waiting"
     sleepers.sick.unlink()
     user.until("it has recovered", lambda: user.call("sick").status == 200, timeout_s=40)
-    user.until_ready("sick")
+    until_healthy(user, "sick")
 
 
 def test_all_who_wait_for_a_port_that_is_never_bound_are_told_at_the_deadline(user: User, sleepers: Sleepers) -> None:
     sleepers.mute.touch()
     for problem in refusals(user, "mute"):
-        assert problem["reason"] == "NotReady"
-        assert "connection refused" in problem["detail"]
+        assert problem["reason"] == "ProgressDeadlineExceeded"
+        assert "connection refused" in problem["message"]
+    until_told(user, "mute", problem)
     began = time.monotonic()
     assert user.call("mute").status == 503
     assert time.monotonic() - began < 5
     sleepers.mute.unlink()
     user.until("it has recovered", lambda: user.call("mute").status == 200)
+    until_healthy(user, "mute")
 
 
-def _not_ready(user: User, revision: str) -> dict[str, Any] | None:
-    ready = condition(user.revision(revision))
-    return ready if ready["status"] == "False" else None
+def until_told(user: User, service: str, problem: dict[str, Any]) -> None:
+    """Everything from the Revision up says what the callers were told; the split in force stays."""
+    failed = user.until_failed(service)
+    ready = condition(user.revision(f"{service}-00001"))
+    assert (ready["status"], ready["reason"], ready["message"]) == ("False", problem["reason"], problem["message"])
+    configuration = condition(user.get(f"{SERVING}/configurations/{service}"))
+    assert (configuration["status"], configuration["reason"]) == ("False", "RevisionFailed")
+    assert problem["message"] in configuration["message"]
+    assert problem["message"] in condition(failed, "ConfigurationsReady")["message"]
+    assert condition(failed, "RoutesReady")["reason"] == "RevisionMissing"
+    assert failed["status"]["latestReadyRevisionName"] == f"{service}-00001", "it never moves backwards"
+    assert failed["status"]["traffic"][0]["revisionName"] == f"{service}-00001"
+
+
+def until_healthy(user: User, service: str) -> None:
+    ready = user.until_ready(service)
+    assert condition(ready, "ConfigurationsReady")["status"] == "True"
+    assert condition(user.revision(f"{service}-00001"), "ResourcesAvailable")["status"] == "True"
+    user.until_asleep(service)
+    assert condition(user.service(service))["status"] == "True", "it sleeps in good health"
+
+    def asleep() -> bool:
+        return condition(user.revision(f"{service}-00001"), "Active").get("reason") == "NoTraffic"
+
+    user.until("it says so", asleep)
 
 
 def test_one_that_ends_while_serving_is_a_502_and_is_started_again_at_once(user: User) -> None:

@@ -43,6 +43,8 @@ from tests.support.clock import FakeClock, settle
 
 NAMESPACE = "default"
 READY: Json = {"running": {}}
+MUTE: Json = {"running": {"startedAt": "2023-11-14T22:13:20Z"}}
+"""It runs, and is never ready."""
 
 
 def exited(code: int, message: str = "") -> Json:
@@ -86,7 +88,7 @@ class FakeNode:
                 await self._store.delete(POD, key.name, key.namespace, DeleteOptions(grace_period_s=0))
             return
         state = self.states.get(pod["metadata"]["labels"].get(REVISION_LABEL, ""), READY)
-        ready = "running" in state
+        ready = state == READY
         moment = pod["metadata"]["creationTimestamp"]
         condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": moment}
         status = {

@@ -1,8 +1,8 @@
 """Whole stories of Knative Serving: documents go in, objects and conditions come out.
 
 Covers deploy/controllers/service.py, deploy/controllers/configuration.py, deploy/controllers/revision.py,
-deploy/controllers/ingresses.py, deploy/controllers/registry.py, deploy/controllers/world.py and
-deploy/controllers/changes.py.
+deploy/controllers/ingresses.py, deploy/controllers/registry.py, deploy/controllers/world.py,
+deploy/controllers/telling.py and deploy/controllers/changes.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.resources.pods import POD
 from core.resources.serving import CONFIGURATION, REVISION, ROUTE, SERVICE
 from core.resources.workloads import DEPLOYMENT
 from deploy.images import ImageProblem, RuntimeProblem
-from tests.support.serving import NAMESPACE, Platform, exited, story, waiting
+from tests.support.serving import MUTE, NAMESPACE, Platform, exited, story, waiting
 
 
 async def replicas(platform: Platform, revision: str) -> int:
@@ -228,6 +228,35 @@ async def test_a_start_that_fails_after_it_was_ready(platform: Platform) -> None
     assert await platform.split("hello.default.localhost") == {"hello-00001": 100}, "requests still find it"
 
     await ready_at_last(platform, "hello-00001")
+    assert await platform.condition(SERVICE, "hello") == ("True", "")
+
+
+@story
+async def test_a_wake_that_never_becomes_ready(platform: Platform) -> None:
+    """Time is told by the monotonic clock: setting the other one makes nobody late."""
+    await platform.service(template={"annotations": {"serving.knative.dev/progress-deadline": "30s"}})
+    platform.scaler.scale("hello-00001", 0)
+    await platform.settle()
+    platform.node.states["hello-00001"] = MUTE
+    platform.scaler.scale("hello-00001", 1)
+    await platform.settle(20)
+    platform.clock.jump_wall(86_400)
+    await platform.settle(8)
+    assert await platform.condition(SERVICE, "hello") == ("True", ""), "it still may"
+    await platform.settle(3)
+    assert await platform.condition(REVISION, "hello-00001") == ("False", "ProgressDeadlineExceeded")
+    said = "it has run for 30 s and is not ready: container user-container is not ready"
+    assert await platform.message(REVISION, "hello-00001") == said
+    assert await platform.message(CONFIGURATION, "hello") == f'Revision "hello-00001" failed with message: {said}.'
+    assert await platform.condition(SERVICE, "hello") == ("False", "RevisionFailed")
+    assert await platform.split("hello.default.localhost") == {"hello-00001": 100}, "requests still find it"
+
+    platform.scaler.scale("hello-00001", 0)
+    await platform.settle()
+    assert await platform.condition(SERVICE, "hello") == ("False", "RevisionFailed"), "a stop proves nothing"
+    del platform.node.states["hello-00001"]
+    platform.scaler.scale("hello-00001", 1)
+    await platform.settle()
     assert await platform.condition(SERVICE, "hello") == ("True", "")
 
 
