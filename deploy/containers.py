@@ -194,14 +194,14 @@ class ContainerLoop:
             started=state.started if isinstance(state, Running) else ties.clock.wall(),
             finished=ties.clock.wall(),
             signal=exit_.signal,
-            message=exit_.message[-MESSAGE_CHARS_MAX:] if exit_.code else "",
+            message=exit_.last_words or _end_of_log(exit_, self._document),
             container_id=container.id,
         )
         self._container = None
         again = self._policy == "Always" or (self._policy == "OnFailure" and exit_.code != 0)
         self._see(True, state=ended, last=ended if again else self.seen.last, ready=False, started=False)
         if again:
-            ties.failures.note(self._key(), Failure(_last_words(ended)), ties.clock.monotonic())
+            ties.failures.note(self._key(), Failure(_last_words(ended, exit_)), ties.clock.monotonic())
         return again
 
     # --- probes
@@ -301,11 +301,17 @@ def _init_policy(policy: str) -> str:
     return "Never" if policy == "Never" else "OnFailure"
 
 
-def _last_words(ended: Terminated) -> str:
+def _end_of_log(exit_: Exit, document: Document) -> str:
+    """What stands for the message of a container that failed and left none, where that is asked for."""
+    asked = document.termination_message_policy == "FallbackToLogsOnError"
+    return exit_.message[-MESSAGE_CHARS_MAX:] if asked and exit_.code else ""
+
+
+def _last_words(ended: Terminated, exit_: Exit) -> str:
     """What a waiting request is told of a crash: its exit, and the last line that it said."""
     how = "it was killed for using more memory than its limit" if ended.reason == "OOMKilled" else ""
     how = how or (f"it was ended by signal {ended.signal}" if ended.signal else f"it exited with code {ended.code}")
-    lines = ended.message.strip().splitlines()
+    lines = (exit_.last_words or exit_.message).strip().splitlines()
     return f"{how}: {lines[-1][:300]}" if lines else how
 
 

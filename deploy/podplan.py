@@ -21,7 +21,7 @@ from deploy.environment import make_environment
 from deploy.podfields import CONFIG_ERROR, Machine, expand
 from deploy.podsources import Sources, registry_auth
 from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, PlannedVolume, plan_volumes
-from deploy.runtimes.base import ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
+from deploy.runtimes.base import LAST_WORDS_PATH, ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
 
 DEFAULT_GRACE_S = 30.0
 
@@ -122,6 +122,7 @@ def _container(
         serving=serving,
         init=init,
         stop_signal=lifecycle.stop_signal if lifecycle is not None else None,
+        last_words_path=container.termination_message_path or LAST_WORDS_PATH,
     )
 
 

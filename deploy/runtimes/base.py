@@ -10,6 +10,7 @@ read alike; the node moves the file aside before it starts a container again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from core.tasks import Started
 PORT_PLACEHOLDER = "\ue000port\ue000"
 """Stands for the serving port in a plan (env, command, args), since the runtime is the one to choose it."""
 
+
+LAST_WORDS_PATH: Final = "/dev/termination-log"
+LAST_WORDS_BYTES_MAX: Final = 4096
 
 RegistryAuth: TypeAlias = Mapping[str, Mapping[str, str]]
 """Registry host → credentials as in a Docker configuration: `auth`, or `username` and `password`."""
@@ -88,6 +92,7 @@ class ContainerPlan:
     serving: bool = False  # the one that listens on the Pod's port
     init: bool = False
     stop_signal: str | None = None
+    last_words_path: str = LAST_WORDS_PATH  # terminationMessagePath
 
     def on_port(self, port: int | None) -> ContainerPlan:
         """The same with the port filled in wherever the plan speaks of it; a runtime starts this one."""
@@ -128,7 +133,8 @@ class Exit:
     code: int
     signal: int = 0
     oom: bool = False
-    message: str = ""  # the tail of its output, at most 2 KiB, for the termination message
+    message: str = ""  # the tail of its output, at most 2 KiB
+    last_words: str = ""  # what it wrote to `last_words_path`, the last 4 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,16 @@ class StartError(Exception):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+def read_last_words(path: Path) -> str:
+    """Of a container that has ended; nothing where it left none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_WORDS_BYTES_MAX))
+            return file.read(LAST_WORDS_BYTES_MAX).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 class Container(Protocol):

@@ -47,7 +47,7 @@ class ContainerRuntime:
         self.engine, self.clock = engine, clock
         self._hosts = HostsFile(folder / "hosts", loopback_lines)
         self._images = Images(engine)
-        self._own = OwnContainers(platform, engine)
+        self._own = OwnContainers(platform, engine, folder / "last-words")
         self._rooms = Rooms(self._own, engine, self._hosts, ports)
         self._watch = EngineWatch(engine, self._own, self._rooms, clock, self._renew_spares)
         self._spares = Spares(self._make_spare, self._unmake_spare)
@@ -125,6 +125,9 @@ class ContainerRuntime:
     async def remove(self, id: str) -> None:
         await self._own.discard(id)
 
+    def last_words(self, id: str) -> str:
+        return self._own.last_words(id)
+
     async def vacate(self, room: Room, ids: Iterable[str]) -> None:
         await asyncio.gather(*map(self.discard, room.made.values()), *map(self.remove, ids))
         await self._rooms.close(room)
@@ -146,8 +149,13 @@ class ContainerRuntime:
 
     async def _create(self, plan: PodPlan, container: ContainerPlan, room: Room, image: ImageFacts) -> str:
         lacks_tmp = self._images.lacks_tmp(image)
-        place = self._rooms.place(plan, room, make_tmp=bool(lacks_tmp))
-        id = await self._own.create(make_config(plan, container, place))
+        last_words = self._own.make_last_words()
+        place = self._rooms.place(plan, room, make_tmp=bool(lacks_tmp), last_words=last_words)
+        try:
+            id = await self._own.create(make_config(plan, container, place), last_words)
+        except BaseException:
+            last_words.unlink(missing_ok=True)
+            raise
         if lacks_tmp is not None or _brings_tmp(container):
             return id
         self._images.note_tmp(image, await self.engine.has_path(id, "/tmp"))

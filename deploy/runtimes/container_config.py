@@ -68,6 +68,7 @@ class Place:
     published: tuple[int, int] | None = None  # container port, port of the host's loopback
     hosts: Path | None = None  # becomes /etc/hosts
     make_tmp: bool = False  # the image has no /tmp
+    last_words: Path | None = None  # takes what the container writes to its `last_words_path`
 
 
 def make_config(plan: PodPlan, container: ContainerPlan, place: Place) -> dict[str, Any]:
@@ -148,8 +149,11 @@ def check_identity(identity: Identity, image_user: str) -> None:
 def _host_config(container: ContainerPlan, place: Place) -> dict[str, Any]:
     identity, limits = container.identity, container.limits
     binds = [f"{mount.source}:{mount.path}:{'ro' if mount.read_only else 'rw'}" for mount in container.mounts]
-    if place.hosts is not None and all(mount.path != "/etc/hosts" for mount in container.mounts):
+    covered = {mount.path for mount in container.mounts}
+    if place.hosts is not None and "/etc/hosts" not in covered:
         binds.append(f"{place.hosts}:/etc/hosts:ro")
+    if place.last_words is not None and container.last_words_path not in covered:
+        binds.append(f"{place.last_words}:{container.last_words_path}:rw")
     config: dict[str, Any] = {
         "NetworkMode": place.network,
         "Binds": binds,

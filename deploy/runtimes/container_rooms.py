@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
 from core.clients.engine import Engine, EngineDown, EngineFacts, EngineRefused, ImageFacts, Network, Output
-from deploy.runtimes.base import ContainerPlan, PodPlan, StartError
+from deploy.runtimes.base import ContainerPlan, PodPlan, StartError, read_last_words
 from deploy.runtimes.container_config import (
     PLATFORM_LABEL,
     Place,
@@ -50,20 +52,34 @@ class Room:
 
 
 class OwnContainers:
-    """Every container with the platform's label: those in use, and leftovers."""
+    """Every container with the platform's label: those in use, and leftovers. In `folder` each has a file for its last
+    words."""
 
-    def __init__(self, platform: str, engine: Engine) -> None:
-        self.platform, self._engine = platform, engine
-        self._live: set[str] = set()
+    def __init__(self, platform: str, engine: Engine, folder: Path) -> None:
+        self.platform, self._engine, self._folder = platform, engine, folder
+        self._live: dict[str, Path | None] = {}
 
-    async def create(self, config: Mapping[str, Any]) -> str:
+    async def create(self, config: Mapping[str, Any], last_words: Path | None = None) -> str:
         id = await self._engine.create(config)
-        self._live.add(id)
+        self._live[id] = last_words
         return id
+
+    def make_last_words(self) -> Path:
+        """An empty file that any user may write; it goes with the container that it is given to."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        path = self._folder / uuid4().hex
+        path.touch()
+        path.chmod(0o666)
+        return path
+
+    def last_words(self, id: str) -> str:
+        path = self._live.get(id)
+        return "" if path is None else read_last_words(path)
 
     async def discard(self, id: str) -> None:
         """Removes it now, or when the engine is back."""
-        self._live.discard(id)
+        if (path := self._live.pop(id, None)) is not None:
+            path.unlink(missing_ok=True)
         try:
             await self._engine.remove(id)
         except (EngineDown, EngineRefused) as error:
@@ -73,6 +89,10 @@ class OwnContainers:
         """What an earlier platform left, and what could not be removed before."""
         ids = await self._engine.containers(f"{PLATFORM_LABEL}={self.platform}")
         await asyncio.gather(*(self._engine.remove(id) for id in ids if id not in self._live))
+        kept = set(self._live.values())
+        for path in self._folder.glob("*"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     async def remove_all(self) -> None:
         self._live.clear()
@@ -121,7 +141,7 @@ class Rooms:
         if port is not None:
             self._ports.give_back(port)
 
-    def place(self, plan: PodPlan, room: Room, *, make_tmp: bool = False) -> Place:
+    def place(self, plan: PodPlan, room: Room, *, make_tmp: bool = False, last_words: Path | None = None) -> Place:
         """Where the next container of the Pod is made."""
         assert self._network is not None
         hosts = self._hosts.path
@@ -130,9 +150,9 @@ class Rooms:
             hosts.parent.mkdir(parents=True, exist_ok=True)
             hosts.write_text(self._hosts.text(plan.hosts))
         if room.holder is not None:
-            return Place(self._own.platform, f"container:{room.holder}", hosts=hosts, make_tmp=make_tmp)
+            return Place(self._own.platform, f"container:{room.holder}", None, hosts, make_tmp, last_words)
         published = (plan.port, room.port) if plan.port is not None and room.port is not None else None
-        return Place(self._own.platform, self._network.name, published, hosts, make_tmp)
+        return Place(self._own.platform, self._network.name, published, hosts, make_tmp, last_words)
 
     async def anchor(self) -> None:
         """A container that is always there: Podman takes a bridge down with the last of its containers, and with it

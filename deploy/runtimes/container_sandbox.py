@@ -45,6 +45,9 @@ class Maker(Protocol):
     async def remove(self, id: str) -> None:
         """Removes any other."""
 
+    def last_words(self, id: str) -> str:
+        """What a container wrote where its Pod says that it should."""
+
     def gone(self, template: str) -> None:
         """A Pod of this template is no more: the next one may come from zero."""
 
@@ -116,6 +119,7 @@ class EngineContainer:
 
     def __init__(self, maker: Maker, made: Made, log: LogFile) -> None:
         self._engine, self._clock = maker.engine, maker.clock
+        self._maker = maker
         self._plan, self._image = made.plan, made.image
         self._output, self._log = made.output, log
         self._tail = b""
@@ -198,7 +202,8 @@ class EngineContainer:
                 return Exit(_KILLED, signal=9, message=self._message())
             if not state.running:
                 signal = state.exit_code - 128 if 128 < state.exit_code <= 192 else 0
-                return Exit(state.exit_code, signal, state.oom or self._was_oom(state.exit_code), self._message())
+                oom = state.oom or self._was_oom(state.exit_code)
+                return Exit(state.exit_code, signal, oom, self._message(), self._maker.last_words(self.engine_id))
             await self._clock.sleep(_STATE_AGAIN_S)
         await self._clock.sleep(_STATE_CALM_S)
         return None

@@ -14,10 +14,12 @@ import pwd
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from core.tasks import Started
 from deploy.runtimes.base import (
+    LAST_WORDS_PATH,
     NO_AUTH,
     Address,
     Container,
@@ -29,6 +31,7 @@ from deploy.runtimes.base import (
     Sandbox,
     StartError,
     Tell,
+    read_last_words,
     to_nobody,
 )
 from deploy.runtimes.ports import Ports, PortsExhausted
@@ -124,7 +127,7 @@ class ProcessSandbox:
             raise StartError("RunContainerError", _why(command, error)) from None
         self._processes = [each for each in self._processes if not each.has_ended]
         self._processes.append(process)
-        return ProcessContainer(process, container)
+        return ProcessContainer(process, container, self._last_words(container))
 
     async def pause(self) -> None:
         await self._freeze(True)
@@ -186,6 +189,10 @@ class ProcessSandbox:
     def _mounts(self, container: ContainerPlan) -> tuple[tuple[str, str, bool], ...]:
         """A mount needs something to cover: a path that is not there is made, and removed with its last user."""
         mounts = list(container.mounts)
+        if (last_words := self._last_words(container)) is not None:
+            last_words.write_bytes(b"")
+            last_words.chmod(0o666)
+            mounts.append(Mount(last_words, container.last_words_path, read_only=False))
         if self._plan.hosts:
             mounts.append(Mount(self._own_hosts(), HOSTS))
         for mount in mounts:
@@ -199,6 +206,12 @@ class ProcessSandbox:
                 ) from None
         return tuple((str(mount.source), mount.path, mount.read_only) for mount in mounts)
 
+    def _last_words(self, container: ContainerPlan) -> Path | None:
+        """Not where nobody has chosen a place: a file in /dev is not ours to make, and a mount costs time."""
+        if container.last_words_path == LAST_WORDS_PATH:
+            return None
+        return self._plan.scratch_dir / f"last-words.{container.name}"
+
     def _own_hosts(self) -> Path:
         """hostAliases: the names of the moment, and the Pod's own."""
         path = self._plan.scratch_dir / "hosts"
@@ -210,8 +223,8 @@ class ProcessSandbox:
 class ProcessContainer:
     """See `deploy.runtimes.base.Container`."""
 
-    def __init__(self, process: Process, plan: ContainerPlan) -> None:
-        self._process, self._plan = process, plan
+    def __init__(self, process: Process, plan: ContainerPlan, last_words: Path | None) -> None:
+        self._process, self._plan, self._last_words = process, plan, last_words
 
     @property
     def id(self) -> str:
@@ -222,10 +235,13 @@ class ProcessContainer:
         return ""
 
     async def wait(self) -> Exit:
-        return await self._process.wait()
+        return self._with_last_words(await self._process.wait())
 
     async def stop(self, grace_s: float) -> Exit:
-        return await self._process.stop(grace_s, _signal_number(self._plan.stop_signal))
+        return self._with_last_words(await self._process.stop(grace_s, _signal_number(self._plan.stop_signal)))
+
+    def _with_last_words(self, exit_: Exit) -> Exit:
+        return exit_ if self._last_words is None else replace(exit_, last_words=read_last_words(self._last_words))
 
     async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
         return await self._process.execute(command, timeout_s)

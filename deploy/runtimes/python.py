@@ -27,6 +27,7 @@ import structlog
 from core.clock import Clock
 from core.tasks import Started
 from deploy.runtimes.base import (
+    LAST_WORDS_PATH,
     NO_AUTH,
     Container,
     ContainerPlan,
@@ -199,7 +200,7 @@ class FunctionStart:
     @property
     def forkable(self) -> bool:
         """A template is imported before there is a Pod: it cannot see a Pod's volumes."""
-        return not self.container.mounts
+        return not self.container.mounts and self.container.last_words_path == LAST_WORDS_PATH
 
     @property
     def user(self) -> tuple[int | None, int | None]:
@@ -292,7 +293,7 @@ class PythonSandbox(ProcessSandbox):
         except SpawnFailed as error:
             raise StartError("RunContainerError", f"{command.argv[0]}: {error.message}") from None
         self._processes.append(process)
-        return PythonContainer(process, container, prepared.snapshot.image)
+        return PythonContainer(process, container, self._last_words(container), prepared.snapshot.image)
 
     async def remove(self) -> None:
         await super().remove()
@@ -302,8 +303,8 @@ class PythonSandbox(ProcessSandbox):
 class PythonContainer(ProcessContainer):
     """See `deploy.runtimes.base.Container`."""
 
-    def __init__(self, process: Process, plan: ContainerPlan, image_id: str) -> None:
-        super().__init__(process, plan)
+    def __init__(self, process: Process, plan: ContainerPlan, last_words: Path | None, image_id: str) -> None:
+        super().__init__(process, plan, last_words)
         self._image_id = image_id
 
     @property

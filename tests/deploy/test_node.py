@@ -235,6 +235,36 @@ def test_no_runtime_says_so(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("policy", "left", "code", "message"),
+    [
+        ("File", "", 3, None),
+        ("File", "gone fishing", 3, "gone fishing"),
+        ("File", "done: 7 rows", 0, "done: 7 rows"),
+        ("FallbackToLogsOnError", "", 3, "no luck\n"),
+        ("FallbackToLogsOnError", "gone fishing", 3, "gone fishing"),
+        ("FallbackToLogsOnError", "", 0, None),
+    ],
+)
+def test_the_message_of_a_container_that_has_ended(
+    tmp_path: Path, policy: str, left: str, code: int, message: str | None
+) -> None:
+    async def end(process: FakeProcess) -> int:
+        process.write(b"no luck\n")
+        process.last_words = left
+        return code
+
+    async def test(world: NodeWorld) -> None:
+        world.runtime.programs["fake/end"] = end
+        document = container("fake/end", terminationMessagePolicy=policy, terminationMessagePath="/dev/last")
+        name = await world.create(pod(document, revision=None, restartPolicy="Never"))
+        ended = await world.until(name, lambda obj: phase(obj) in ("Succeeded", "Failed"))
+        assert state(ended)["terminated"].get("message") == message
+        assert world.runtime.sandboxes[name].plan.containers[0].last_words_path == "/dev/last"
+
+    run(tmp_path, test)
+
+
 def test_a_crash_loop_backs_off_and_a_new_pod_of_the_revision_waits_its_share(tmp_path: Path) -> None:
     clock = FakeClock()
 

@@ -185,6 +185,20 @@ def test_a_pod_that_mounts_a_tmp_of_its_own_takes_it_from_nobody_else(tmp_path: 
     run(tmp_path, test)
 
 
+def test_last_words_are_what_it_wrote_where_its_pod_says(tmp_path: Path) -> None:
+    async def test(runtime: ContainerRuntime) -> None:
+        for path, user in (("/dev/termination-log", None), ("/last/words", 1234)):
+            identity = Identity(user=user, read_only_root=True)
+            plan = pod_plan(tmp_path, probe("overwrite", path, identity=identity, last_words_path=path))
+            sandbox = await runtime.sandbox(plan)
+            exit_ = await (await sandbox.start(plan.containers[0])).wait()
+            assert (exit_.code, exit_.last_words) == (0, "bye\n"), path
+            await sandbox.remove()
+            assert not list((tmp_path / "containers" / "last-words").glob("*"))
+
+    run(tmp_path, test)
+
+
 def test_limits_reach_the_cgroup_and_the_kernel_kills_at_the_memory_limit(tmp_path: Path) -> None:
     async def test(runtime: ContainerRuntime) -> None:
         plan = pod_plan(tmp_path, probe("eat", limits=Limits(memory_bytes=64 << 20, cpu_millis=500)))

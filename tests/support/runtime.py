@@ -44,6 +44,7 @@ class FakeProcess:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.said = b""
+        self.last_words = ""
         self._log = log
 
     def write(self, data: bytes, stream: bytes = b"stdout") -> None:
@@ -159,7 +160,8 @@ class FakeContainer:
     def crash(self, code: int, number: int = 0, oom: bool = False) -> None:
         """Ends it so, from outside."""
         if not self._ended.done():
-            self._end(Exit(code, number, oom, self.process.said.decode(errors="replace")))
+            said = self.process.said.decode(errors="replace")
+            self._end(Exit(code, number, oom, said, self.process.last_words))
             self._task.cancel()
 
     async def _wait_end(self, grace_s: float) -> None:

@@ -297,6 +297,24 @@ def test_volumes_are_mounted_for_the_instance_alone(tmp_path: Path) -> None:
 
 
 @root_only
+def test_last_words_are_what_it_wrote_to_the_file_of_its_choice(tmp_path: Path) -> None:
+    path = str(tmp_path / "made" / "last-words")
+    container = shell(f"yes 1234567 | head -c 6000 > {path}; printf end >> {path}; exit 3", last_words_path=path)
+
+    async def test(runtime: ProcessRuntime) -> None:
+        plan = pod_plan(tmp_path, container)
+        sandbox = await runtime.sandbox(plan)
+        exit_ = await (await sandbox.start(container)).wait()
+        assert (exit_.code, len(exit_.last_words), exit_.last_words[-4:]) == (3, 4096, "\nend")
+        silent = shell("exit 3", last_words_path=path)
+        assert (await (await sandbox.start(silent)).wait()).last_words == "", "those of the run before are gone"
+        await sandbox.remove()
+
+    run(tmp_path, test)
+    assert not (tmp_path / "made").exists()
+
+
+@root_only
 def test_a_mount_point_stays_until_its_last_user_goes(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()

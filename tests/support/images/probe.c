@@ -63,6 +63,7 @@ int main(int argc, char **argv) {
         printf("%s\n", fd < 0 ? strerror(errno) : "written");
         return fd < 0;
     }
+    if (!strcmp(word, "overwrite")) { int fd = open(argument, O_WRONLY); return fd < 0 || write(fd, "bye\n", 4) < 0; }
     if (!strcmp(word, "stat")) { struct stat found; if (stat(argument, &found)) { puts("missing"); return 1; } printf("%o\n", found.st_mode & 07777); return 0; }
     if (!strcmp(word, "get")) return get(argument);
     if (!strcmp(word, "eat")) { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }
