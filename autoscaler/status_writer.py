@@ -19,6 +19,9 @@ from core.resources.timestamps import rfc3339
 from core.stats import RevisionKey
 from core.store.base import Store
 
+AFTER_S = 0.02
+"""A decision is most often made for a request that waits: its start goes first."""
+
 log = structlog.get_logger()
 
 
@@ -47,6 +50,7 @@ class StatusWriter:
         while True:
             await self._work.wait()
             self._work.clear()
+            await self._clock.sleep(AFTER_S)
             while self._due:
                 key = next(iter(self._due))
                 await self._write(self._due.pop(key))

@@ -24,6 +24,7 @@ from core.resources.timestamps import epoch_of
 from core.resources.workloads import DEPLOYMENT
 from core.stats import InstanceKey, InstanceLoads
 from core.store.base import DeleteOptions, LocalStore
+from deploy.controllers.changes import when_desired_changes
 from deploy.deployment_status import Counts, deployment_status, until_deadline_s
 from deploy.instances import Instance, InstancePlan, Wanted, plan_instances
 
@@ -31,7 +32,8 @@ TEMPLATE_HASH_LABEL = "pod-template-hash"
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' safe letters: no vowels, no words
 _HASH_CHARS = 10
 
-WATCHES = (Watched(DEPLOYMENT, itself), Watched(POD, owner(DEPLOYMENT)))
+_AFTER_S = 0.02  # what becomes of its Pods hurries nobody, and a request may wait for the one that is just starting
+WATCHES = (Watched(DEPLOYMENT, when_desired_changes(itself)), Watched(POD, owner(DEPLOYMENT), _AFTER_S))
 
 log = structlog.get_logger()
 
@@ -56,6 +58,8 @@ class DeploymentReconciler:
         if not deployment["spec"].get("paused"):
             plan = plan_instances(wanted, instances, leaving=len(pods) - len(present))
             await self._carry_out(deployment, wanted, plan)
+            if plan.start or plan.resume:
+                return None  # the status can wait for what these Pods become, and they bring us back
         return await self._report(deployment, wanted, present)
 
     async def _pods_of(self, deployment: Json) -> list[Json]:
