@@ -20,7 +20,7 @@ from core.stats import RevisionKey
 from core.store.base import Store
 
 AFTER_S = 0.02
-"""A decision is most often made for a request that waits: its start goes first."""
+"""What was decided is most often that a request waits for a start: that goes first."""
 
 log = structlog.get_logger()
 

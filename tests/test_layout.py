@@ -40,7 +40,8 @@ CORE_LAYERS = {
 FUNCTION_HOST = "deploy/runtimes/function/"
 # The spawner is a process of its own without site-packages, a loop with a clock of its own: it has these and no more.
 SPAWNER = tuple(
-    f"deploy/runtimes/{name}.py" for name in ("spawner", "forking", "instance", "cgroups", "kernel", "logfile")
+    f"deploy/runtimes/{name}.py"
+    for name in ("spawner", "forking", "parked", "instance", "cgroups", "kernel", "logfile")
 )
 CLIENT_LIBRARIES = {"aiohttp", "aiodocker", "kubernetes", "kubernetes_asyncio", "kafka", "pika", "httpx", "requests"}
 MEANINGLESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}

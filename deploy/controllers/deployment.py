@@ -32,8 +32,8 @@ TEMPLATE_HASH_LABEL = "pod-template-hash"
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' safe letters: no vowels, no words
 _HASH_CHARS = 10
 
-_AFTER_S = 0.02  # what becomes of its Pods hurries nobody, and a request may wait for the one that is just starting
-WATCHES = (Watched(DEPLOYMENT, when_desired_changes(itself)), Watched(POD, owner(DEPLOYMENT), _AFTER_S))
+POD_AFTER_S = 0.02  # what becomes of its Pods hurries nobody, and a request may wait for the one that is just starting
+WATCHES = (Watched(DEPLOYMENT, when_desired_changes(itself)), Watched(POD, owner(DEPLOYMENT), POD_AFTER_S))
 
 log = structlog.get_logger()
 

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import signal
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from deploy.runtimes import kernel
@@ -102,31 +103,45 @@ CONTROL = "@control"  # in a fork server's argv: becomes the descriptor of its c
 def spawn(request: Request, group: Group | None, pipes: tuple[int, int, int]) -> int:
     """Forks and execs. The third pipe yields nothing once exec has worked, else why it has not."""
     parent = os.getpid()
-    pid = kernel.fork_into(group.fd) if group is not None and group.fd >= 0 else None
-    born_inside = pid is not None
-    if pid is None:
-        pid = os.fork()
+    pid, born_inside = fork_for(group)
     if pid == 0:
-        try:
-            if group is not None:
-                group.enter(born_inside)
-            _become(request, pipes, parent)
-        except BaseException as error:
-            why = getattr(error, "strerror", None) or str(error)
-            reason = {
-                "error": why,
-                "missing": isinstance(error, FileNotFoundError),
-                "at": os.fsdecode(getattr(error, "filename", None) or ""),
-            }
-            os.write(pipes[2], json.dumps(reason).encode())
-        finally:
-            os._exit(127)
+        become(request, pipes, parent, lambda: begin(group, born_inside))
     return pid
 
 
-def _become(request: Request, pipes: tuple[int, int, int], parent: int) -> NoReturn:
-    """In the child: turns into the command."""
+def fork_for(group: Group | None) -> tuple[int, bool]:
+    """The pid, 0 in the child; and whether the child was born in that group. `begin` does the rest."""
+    pid = kernel.fork_into(group.fd) if group is not None and group.fd >= 0 else None
+    return (os.fork(), False) if pid is None else (pid, True)
+
+
+def begin(group: Group | None, born_inside: bool) -> None:
+    """In the child: enters its group, and a session of its own."""
+    if group is not None:
+        group.enter(born_inside)
     os.setsid()
+
+
+def become(
+    request: Request, pipes: tuple[int, int, int], parent: int, first: Callable[[], None] = lambda: None
+) -> NoReturn:
+    """In the child: turns into the command, or tells on the third pipe why it cannot."""
+    try:
+        first()
+        _turn_into(request, pipes, parent)
+    except BaseException as error:
+        why = getattr(error, "strerror", None) or str(error)
+        reason = {
+            "error": why,
+            "missing": isinstance(error, FileNotFoundError),
+            "at": os.fsdecode(getattr(error, "filename", None) or ""),
+        }
+        os.write(pipes[2], json.dumps(reason).encode())
+    finally:
+        os._exit(127)
+
+
+def _turn_into(request: Request, pipes: tuple[int, int, int], parent: int) -> NoReturn:
     null = os.open("/dev/null", os.O_RDONLY)
     for target, source in enumerate((null, pipes[0], pipes[1])):
         os.dup2(source, target)

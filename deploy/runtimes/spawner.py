@@ -27,10 +27,12 @@ from deploy.runtimes import kernel
 from deploy.runtimes.cgroups import Cgroups, Group
 from deploy.runtimes.forking import Books, ForkServers, Loop, Spare
 from deploy.runtimes.instance import Instance, Request, spawn
+from deploy.runtimes.parked import Parked, ParkingLot
 
 ORPHANED_GRACE_S = 2.0  # between SIGTERM and SIGKILL when the platform is gone
 LINGER_S = 1.0  # how long output may stay open when all processes have gone (a stranger may hold the descriptor)
 POLL_S = 0.005  # how often a group that should empty is looked at
+RECEIVE_BYTES = 64 << 10
 REKILL_S = 0.1  # a fork may have raced the first SIGKILL
 
 
@@ -46,6 +48,10 @@ class Spawner:
         self._by_pid: dict[int, Instance] = {}
         self._stale: list[Group] = []  # removed as soon as the kernel lets us
         self._open = True
+        self._lot = ParkingLot(
+            make_group=lambda id_: make_group(self._cgroups, {"id": id_, "memory": None, "cpu": None}),
+            discard_group=self._stale.append,
+        )
         self._fork_servers = ForkServers(
             self._loop,
             Books(
@@ -89,12 +95,11 @@ class Spawner:
             if not instance.outputs or now >= instance.ended_at + LINGER_S:
                 self._finish(instance)
         self._stale[:] = [group for group in self._stale if not group.remove()]
-        refill_at = self._fork_servers.advance(now)
+        refills = [at for at in (self._fork_servers.advance(now), self._lot.advance(now)) if at is not None]
         if self._stale or any(instance.status is not None for instance in self._instances.values()):
             return POLL_S
         due = [instance.kill_at for instance in self._instances.values() if instance.kill_at is not None]
-        due += [refill_at] if refill_at is not None else []
-        return max(0.0, min(due) - now) if due else None
+        return max(0.0, min([*due, *refills]) - now) if due or refills else None
 
     def _finish(self, instance: Instance) -> None:
         for fd in instance.outputs:
@@ -127,7 +132,8 @@ class Spawner:
     def _ended(self, pid: int, status: int) -> None:
         instance = self._by_pid.pop(pid, None)
         if instance is None:
-            return  # an orphan that we adopted
+            self._lot.lose(pid)
+            return  # or an orphan that we adopted
         instance.status, instance.ended_at = status, time.monotonic()
         if instance.kill_at is None and not instance.is_exec:
             instance.kill()  # its first process has gone unasked: the rest goes at once, as in a container
@@ -136,7 +142,7 @@ class Spawner:
 
     def _receive(self) -> None:
         try:
-            data = self._control.recv(1 << 20)
+            data = self._control.recv(RECEIVE_BYTES)
         except OSError:
             data = b""
         if not data:
@@ -157,13 +163,17 @@ class Spawner:
         names = kernel.enter_mount_namespace(request["hosts"])
         facts = {"memory": self._cgroups.memory, "cpu": self._cgroups.cpu, "freezer": self._cgroups.freezer}
         self._send({"seq": request["seq"], **facts, "names": names})
+        self._lot.open()
 
     def _on_start(self, request: Request) -> None:
         spare = self._fork_servers.take_spare(request["template"])
         # What a template's request says of limits is meant for its spares.
         wanted = {**request, "memory": None, "cpu": None} if request["is_template"] else request
-        instance = Instance(request, spare.group if spare is not None else make_group(self._cgroups, wanted))
-        self._launch(instance, instance.group, spare)
+        limited = wanted["memory"] or wanted["cpu"]  # a group with limits is made as it is wanted
+        parked = None if limited or request["template"] or request["is_template"] else self._lot.take()
+        ready = spare or parked
+        instance = Instance(request, ready.group if ready is not None else make_group(self._cgroups, wanted))
+        self._launch(instance, instance.group, spare, parked)
 
     def _on_exec(self, request: Request) -> None:
         inside = self._instances.get(request["inside"])
@@ -197,25 +207,30 @@ class Spawner:
             instance.signal(number)
             instance.freeze(False)
 
-    def _launch(self, instance: Instance, group: Group | None, spare: Spare | None = None) -> None:
+    def _launch(
+        self, instance: Instance, group: Group | None, spare: Spare | None = None, parked: Parked | None = None
+    ) -> None:
         (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe()
         self._instances[instance.id] = instance
         if instance.request["template"] and not instance.is_exec:
             self._fork_servers.fork(instance, (out_w, err_w), spare)
         else:
-            self._spawn(instance, group, (out_w, err_w))
+            self._spawn(instance, group, (out_w, err_w), parked)
         for fd in (out_w, err_w):
             os.close(fd)
         instance.outputs = {out_r, err_r}
         self._loop.watch(out_r, lambda: self._read(instance, out_r, b"stdout"))
         self._loop.watch(err_r, lambda: self._read(instance, err_r, b"stderr"))
 
-    def _spawn(self, instance: Instance, group: Group | None, outputs: tuple[int, int]) -> None:
+    def _spawn(self, instance: Instance, group: Group | None, outputs: tuple[int, int], parked: Parked | None) -> None:
         failed_r, failed_w = os.pipe()
         control = self._fork_servers.open(instance.request) if instance.request["is_template"] else None
-        instance.pid = spawn(
-            {**instance.request, "control": control, "descriptors": self._descriptors}, group, (*outputs, failed_w)
-        )
+        request = {**instance.request, "control": control, "descriptors": self._descriptors}
+        pipes = (*outputs, failed_w)
+        if parked is not None and parked.wake(request, pipes):
+            instance.pid = parked.pid
+        else:
+            instance.pid = spawn(request, group, pipes)
         self._by_pid[instance.pid] = instance
         os.close(failed_w)
         if control is not None:
@@ -246,6 +261,7 @@ class Spawner:
             self._open = False
             self._loop.unwatch(self._control.fileno())
             self._fork_servers.retire_all()
+            self._lot.close()
             for instance in list(self._instances.values()):
                 self._stop(instance, ORPHANED_GRACE_S, signal.SIGTERM)
 

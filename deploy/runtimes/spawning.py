@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,9 @@ class Command:
     no_new_privileges: bool = False
     template: str = ""  # the id of a fork server that makes a copy of itself instead; argv and cwd are its own
     is_template: bool = False  # a fork server: `@control` in argv becomes its control socket's descriptor
+
+
+COMMAND_FIELDS = tuple(field.name for field in fields(Command))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ class SpawnerLink:
         command = process.command
         self._processes[command.id] = process
         try:
-            reply = await self.request("start", **asdict(command))
+            reply = await self.request("start", **{name: getattr(command, name) for name in COMMAND_FIELDS})
         except SpawnFailed:
             del self._processes[command.id]
             raise

@@ -84,7 +84,7 @@ async def test_a_new_revision_waits_for_its_first_instance_and_sleeps_a_window_l
         assert await world.active() == ("True", ""), "as soon as the Pod is ready, not a tick later"
         await world.clock.advance(59.0)
         assert await world.replicas() == 1
-        await world.clock.advance(2.0)
+        await world.clock.advance(3.0)
         assert await world.replicas() == 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from autoscaler.controller import Autoscaler
+from autoscaler.status_writer import AFTER_S
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.conditions import find_condition
 from core.resources.core_v1 import CONFIG_MAP
@@ -79,6 +80,7 @@ class World:
         return int(deployment["spec"]["replicas"])
 
     async def status(self, key: RevisionKey = KEY) -> Json:
+        await self.clock.advance(AFTER_S)  # a status comes after whatever a request may wait for
         autoscaler = await self.store.get(POD_AUTOSCALER, key.name, key.namespace)
         return dict(autoscaler.get("status") or {})
 

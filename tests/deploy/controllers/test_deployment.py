@@ -13,8 +13,8 @@ from core.resources.timestamps import rfc3339
 from core.resources.workloads import DEPLOYMENT
 from core.stats import InstanceKey, NoLoads
 from core.store.memory import MemoryStore
-from deploy.controllers.deployment import WATCHES, DeploymentReconciler, template_hash, wanted_of
-from tests.support.clock import FakeClock, settle
+from deploy.controllers.deployment import POD_AFTER_S, WATCHES, DeploymentReconciler, template_hash, wanted_of
+from tests.support.clock import FakeClock
 
 
 class Loads(NoLoads):
@@ -37,8 +37,12 @@ class World:
         reconciler = DeploymentReconciler(self.store, self.loads, self.clock)
         self.controller = Controller("deployment", self.store, reconciler, WATCHES, self.clock)
 
+    async def act(self) -> None:
+        """Everything that the controller does about what has happened, also about what became of Pods."""
+        await self.clock.advance(POD_AFTER_S)
+
     async def pods(self) -> list[Json]:
-        await settle()
+        await self.act()
         return [pod for pod in (await self.store.list(POD)).items if "deletionTimestamp" not in pod["metadata"]]
 
     async def make(self, replicas: int, **spec: object) -> None:
@@ -67,10 +71,10 @@ class World:
                 return {**pod, "status": {"phase": "Running", "conditions": [condition]}}
 
             await self.store.modify(POD, name, "default", change, "status")
-        await settle()
+        await self.act()
 
     async def status(self) -> Json:
-        await settle()
+        await self.act()
         return (await self.store.get(DEPLOYMENT, "web", "default"))["status"]
 
 
