@@ -7,7 +7,7 @@ tasks may end without ending the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 Started: TypeAlias = Callable[[], None]
@@ -26,6 +26,14 @@ async def start_service(group: asyncio.TaskGroup, service: Service, name: str) -
         task.result()
         raise RuntimeError(f"{name} ended before it had started")
     return task
+
+
+async def run_together(services: Sequence[tuple[str, Service]], started: Started) -> None:
+    """Several services as one: each starts when the one before has started, and all end together."""
+    async with asyncio.TaskGroup() as group:
+        for name, service in services:
+            await start_service(group, service, name)
+        started()
 
 
 async def _wait(event: asyncio.Event) -> None:

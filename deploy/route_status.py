@@ -1,21 +1,17 @@
-"""The status of a Route, and what of it outlives the platform (knative.dev/serving: route_lifecycle.go).
+"""The status of a Route, and what it tells of its placeholder Services (knative.dev/serving: route_lifecycle.go).
 
-The Ingress is kept in memory. After a restart the split that was in force is read back from `status.traffic`, a
-rollout under way from `status.annotations`, and which tags were made cluster-local from their URLs. Called by the
-Route controller. Pure.
+Those are kept in memory: after a restart the URLs in the status say which tags there were, and which of them had been
+made cluster-local. Called by the Route controller. Pure.
 """
 
 from __future__ import annotations
 
-import json
 from urllib.parse import urlsplit
 
-from core.resources import serving_labels as labels
 from core.resources.conditions import Conditions, ConditionSet
 from core.resources.meta import Json
 from core.settings.domain import CLUSTER_DOMAIN
-from deploy.rollout import Rollout, parse_rollout, to_json
-from deploy.traffic import DEFAULT_TAG, Target, Traffic, TrafficProblem, arrange
+from deploy.traffic import DEFAULT_TAG, TrafficProblem
 
 CONDITIONS = ConditionSet(("AllTrafficAssigned", "IngressReady", "CertificateProvisioned"))
 ALL_TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED = CONDITIONS.dependents
@@ -48,41 +44,16 @@ def mark_no_tls(conditions: Conditions) -> None:
     conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", "external-domain-tls is not enabled")
 
 
-def make_status(route: Json, conditions: Conditions, changes: Json, rollout: Rollout | None = None) -> Json:
-    """`changes` replace what the status said; `rollout` is kept while it is under way."""
+def make_status(route: Json, conditions: Conditions, changes: Json) -> Json:
+    """`changes` replace what the status said."""
     before = route.get("status") or {}
     kept = {key: before[key] for key in ("url", "address", "traffic") if key in before}
-    status = {
+    return {
         **kept,
         **changes,
         "conditions": conditions.to_json(),
         "observedGeneration": route["metadata"].get("generation"),
     }
-    if rollout is not None and not rollout.done:
-        text = json.dumps(to_json(rollout), separators=(",", ":"))
-        status["annotations"] = {labels.ROLLOUT_ANNOTATION: text}
-    return status
-
-
-def remembered_rollout(route: Json) -> Rollout | None:
-    notes = (route.get("status") or {}).get("annotations") or {}
-    return parse_rollout(notes.get(labels.ROLLOUT_ANNOTATION))
-
-
-def remembered_traffic(route: Json) -> Traffic | None:
-    """The split that was in force, by revision; None where there never was one."""
-    targets = [
-        Target(
-            tag=entry.get("tag", DEFAULT_TAG),
-            revision=entry["revisionName"],
-            configuration="",
-            percent=entry.get("percent") or 0,
-            latest=False,
-        )
-        for entry in (route.get("status") or {}).get("traffic") or ()
-        if entry.get("revisionName")
-    ]
-    return arrange(targets) if targets else None
 
 
 def remembered_local_tags(route: Json) -> set[str]:
@@ -94,4 +65,6 @@ def remembered_local_tags(route: Json) -> set[str]:
 
 
 def remembered_tags(route: Json) -> set[str]:
-    return {entry["tag"] for entry in (route.get("status") or {}).get("traffic") or () if entry.get("tag")}
+    """Those of the split in force; the one that every Route has is among them."""
+    traffic = (route.get("status") or {}).get("traffic") or ()
+    return {entry.get("tag") or DEFAULT_TAG for entry in traffic}

@@ -26,7 +26,7 @@ from core.resources.kinds import KINDS
 from core.resources.meta import Json
 from core.stats import StatisticBus
 from core.store.sqlite import SqliteStore
-from core.tasks import Service
+from core.tasks import Service, run_together
 from deploy import preparation
 from deploy.controllers import deployment
 from deploy.controllers.config import LiveSettings
@@ -56,10 +56,12 @@ COMPONENT = "pilotlight"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """`services` in the order in which they start; they stop in the opposite one."""
+    """`services` answer requests, in the order in which they start; they stop in the opposite one. `controllers` begin
+    when all of them are up, and end before."""
 
     activator: Activator
     services: Sequence[tuple[str, Service]]
+    controllers: Service
     backend: Backend
     console: Console
 
@@ -88,6 +90,7 @@ def make_house(
         settings=LiveSettings(store),
         hosts=addresses.hosts,
         images=LocalImages(planner),
+        statistics=bus,
     )
     preparing = Preparation(store, planner, node.volumes)
     local = [
@@ -101,8 +104,10 @@ def make_house(
         ("activator", activator.run),
         ("autoscaler", autoscaler.run),
         ("node", node.run),
-        *((controller.name, controller.run) for controller in [*local, *make_controllers(world)]),
         *((f"inside:{n}", Inside(network, activator, clock, addresses).run) for n, network in enumerate(networks)),
+    ]
+    controllers: list[tuple[str, Service]] = [
+        *((controller.name, controller.run) for controller in [*local, *make_controllers(world)]),
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
         ("events", partial(run_event_expiry, store, clock)),
@@ -111,7 +116,7 @@ def make_house(
     console = Console(
         token, partial(_decisions, autoscaler), Top(store, bus, clock, activator.waiting).rows, activator.snapshot
     )
-    return House(activator, services, backend, console)
+    return House(activator, services, partial(run_together, controllers), backend, console)
 
 
 def make_runtimes(clock: Clock, data_dir: DataDir, hosts_file: HostsFile) -> Mapping[str, Runtime]:

@@ -1,8 +1,10 @@
 """Runs a whole platform: brings it up, says that it is up, and takes it apart in one order.
 
-Up: folder and store → sockets → services → data path and API → "ready". Down: stop accepting → drain requests → end the
-API's streams → stop the services, instances with them → close the store. Everything is on one event loop, in one task
-group. A service that fails takes the platform down at once: requests are cut off, instances end with it.
+Up: folder and store → sockets → services → data path and API → "ready" → controllers. What was in force when the last
+platform ended is in the store, routes included, so that requests are answered before any controller has looked at
+anything. Down: stop accepting → drain requests → end the API's streams → stop controllers and services, instances with
+them → close the store. Everything is on one event loop, in one task group. A service that fails takes the platform down
+at once: requests are cut off, instances end with it.
 """
 
 from __future__ import annotations
@@ -22,12 +24,8 @@ import uvloop
 
 from core.apiserver.kubeconfig import ensure_token, write_kubeconfig
 from core.apiserver.tls import Certificates, ensure_certificates
-from core.clock import Clock, SystemClock
+from core.clock import SystemClock
 from core.resources.kinds import KINDS
-from core.resources.meta import key_of
-from core.resources.networking import INGRESS
-from core.resources.serving import ROUTE
-from core.store.base import Store
 from core.store.sqlite import SqliteStore
 from core.tasks import Service, Started, start_service
 from pilotlight.bootstrap import bootstrap
@@ -38,8 +36,6 @@ from pilotlight.logging import set_up_logging
 from pilotlight.options import PlatformOptions
 
 DRAIN_S = 30.0
-ROUTED_S = 3.0  # a platform that comes back accepts nothing before its routes are programmed, or this long
-ROUTED_POLL_S = 0.005
 API_SHUTDOWN_S = 2
 
 log = structlog.get_logger()
@@ -85,7 +81,6 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
         )
         async with asyncio.TaskGroup() as root:
             services = [await start_service(root, service, name) for name, service in house.services]
-            await wait_routed(store, clock)
             for listener in (gateway, inside, by_public_port):
                 if listener is not None:
                     public = listener is gateway and inside is not None
@@ -94,23 +89,11 @@ async def serve(options: PlatformOptions, tell: Tell) -> None:
             data_dir.write_running(running)
             try:
                 tell(running)
+                controllers = root.create_task(house.controllers(lambda: None), name="controllers")
                 await stop.wait()
             finally:
                 data_dir.forget_running()
-            await _take_down(house, server, serving, services)
-
-
-async def wait_routed(store: Store, clock: Clock) -> None:
-    """Returns when every Route that has ever served has its Ingress again, or after `ROUTED_S`."""
-    deadline = clock.monotonic() + ROUTED_S
-    while clock.monotonic() < deadline:
-        routes, ingresses = await store.list(ROUTE), await store.list(INGRESS)
-        programmed = {key_of(ingress) for ingress in ingresses.items}
-        served = {key_of(route) for route in routes.items if (route.get("status") or {}).get("traffic")}
-        if served <= programmed:
-            return
-        await clock.sleep(ROUTED_POLL_S)
-    log.warning("not every route was programmed in time", after_s=ROUTED_S)
+            await _take_down(house, server, serving, [*services, controllers])
 
 
 @asynccontextmanager

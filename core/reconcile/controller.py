@@ -74,6 +74,9 @@ def _controller_key(obj: Json, kind: Kind[Any]) -> ObjectKey | None:
 class Controller:
     """Watches, a queue, and at most `workers` reconciliations at a time, never two of one key.
 
+    What there is at the start is worked off one key in a turn of the loop, behind whatever changes meanwhile: a
+    platform that comes back to a thousand objects answers requests first.
+
     A change that a watch lost (`Expired`) is made up for by listing again and taking every key that exists; the stores
     of this machine let no watcher in this process fall behind that far.
     """
@@ -94,6 +97,9 @@ class Controller:
         self._clock = clock
         self._idle_workers = workers
         self._queue = WorkQueue()
+        self._backlog: dict[ObjectKey, None] = {}  # what a list showed and nobody has looked at
+        self._listed_more = asyncio.Event()
+        self._is_caught_up = False
         self._group: asyncio.TaskGroup | None = None
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = 0.0
@@ -112,7 +118,7 @@ class Controller:
                 for listed in lists:
                     await listed.wait()
                 started()
-                await asyncio.Event().wait()
+                await self._catch_up()
             finally:
                 self._group = None  # whoever enqueues from here on must not start a task in a group that ends
 
@@ -120,6 +126,20 @@ class Controller:
         """Asks for a reconciliation; before `run` it waits for `run`."""
         self._queue.add(key, self._clock.monotonic(), after_s)
         self._start_due()
+
+    def hurry(self, key: ObjectKey) -> None:
+        """Somebody waits for a key that a start may not have come to yet: it goes before the others."""
+        if not self._is_caught_up:
+            self.enqueue(key)
+
+    async def _catch_up(self) -> None:
+        while True:
+            while self._backlog:
+                self.enqueue(self._backlog.popitem()[0])
+                await asyncio.sleep(0)
+            self._is_caught_up = True
+            self._listed_more.clear()
+            await self._listed_more.wait()
 
     async def _watch(self, watched: Watched, listed: asyncio.Event) -> None:
         while True:
@@ -142,7 +162,10 @@ class Controller:
         """Returns the resource version of the list; the objects themselves are not kept."""
         listing = await self._store.list(watched.kind)
         for obj in listing.items:
-            self._enqueue_all(watched.keys(WatchEvent(EventType.ADDED, obj, listing.resource_version)))
+            self._backlog.update(
+                dict.fromkeys(watched.keys(WatchEvent(EventType.ADDED, obj, listing.resource_version)))
+            )
+        self._listed_more.set()
         return listing.resource_version
 
     def _enqueue_all(self, keys: Iterable[ObjectKey], after_s: float = 0.0) -> None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from core.resources.meta import Column, Condition, Kind, Lifetime, Model, Resource
+from core.resources.meta import Column, Condition, Kind, Model, Resource
 
 
 class Visibility(StrEnum):
@@ -80,7 +80,6 @@ INGRESS: Kind[Ingress] = Kind(
     model=Ingress,
     short_names=("kingress", "king"),
     categories=("knative-internal", "networking"),
-    lifetime=Lifetime.EPHEMERAL,
     merge_patch_only=True,
     columns=(
         Column("Ready", "status.conditions[type=Ready].status"),

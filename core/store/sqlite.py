@@ -12,9 +12,11 @@ Staged writes are committed in groups: while one group is being synced, the next
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from core.resources.meta import Json, Kind, ObjectKey
 from core.store.database import DamagedRow, Database, Row
 from core.store.folder import FolderLock
 from core.store.memory import MemoryStore
-from core.store.table import Version, compact
+from core.store.table import Packing, Version, compact
 from core.store.writes import Action, Plan, is_ephemeral
 
 log = structlog.get_logger()
@@ -38,6 +40,7 @@ VERSION_RANGE = 10_000_000
 # A group is published in one turn of the loop: watchers get theirs in between.
 _GROUP_MAX = 128
 _STAGED_MAX = 10_000
+_SETTLED_AT_ONCE = 8
 
 
 class _Staged:
@@ -111,6 +114,7 @@ class SqliteStore(MemoryStore):
 
     def _load(self, rows: Sequence[Row]) -> None:
         kinds = {kind.resource: kind for kind in self._shelves}
+        loaded: list[tuple[Version, Packing]] = []
         strangers = 0
         for row in rows:
             kind = kinds.get(row.kind)
@@ -119,12 +123,20 @@ class SqliteStore(MemoryStore):
                 continue
             key = ObjectKey(row.namespace, row.name)
             shelf, version = self._shelves[kind], Version(row.data, None, ephemeral=False)
-            version.settle(shelf.packing)
+            loaded.append((version, shelf.packing))
             shelf.put(key, version)
             if b'"ownerReferences"' in row.data:
                 self._owners.replace(kind, key, None, orjson.loads(row.data))
+        self._settle(iter(loaded))
         if strangers:
             log.warning("objects of unknown kinds are kept and not served", count=strangers, file=str(self._path))
+
+    def _settle(self, loaded: Iterator[tuple[Version, Packing]]) -> None:
+        """Packs a few in each turn of the loop: a platform that comes back to thousands is to answer first."""
+        for version, packing in islice(loaded, _SETTLED_AT_ONCE):
+            version.settle(packing)
+        if self._opened and length_hint(loaded):
+            asyncio.get_running_loop().call_soon(self._settle, loaded)
 
     def _newest(self, kind: Kind[Any], key: ObjectKey) -> Version | None:
         if self._staged and (staged := self._staged.get((kind, key))) is not None:

@@ -24,23 +24,29 @@ async def apply_ingress(world: World, owner: Json, desired: Json, stored: Json |
     else:
         ingress = await world.write(INGRESS, stored, lambda old: _updated(old, desired)) or stored
     if not is_current_and(ingress, TRUE):
-        conditions = CONDITIONS.manage(ingress.get("status"), world.now())
-        for kind in CONDITIONS.dependents:
-            conditions.mark_true(kind)
-        status = {"conditions": conditions.to_json(), "observedGeneration": ingress["metadata"].get("generation")}
+        status = _in_force(ingress, ingress["metadata"].get("generation"), world.now())
         await world.write_status(INGRESS, ingress, status)
         ingress = {**ingress, "status": status}
     return ingress
 
 
 async def _create(world: World, owner: Json, desired: Json) -> Json:
+    # A store of this machine keeps the status as well: one write to wait for, and not two.
+    whole = {**desired, "status": _in_force(desired, 1, world.now())}
     try:
-        created = await world.store.create(INGRESS, desired)
+        created = await world.store.create(INGRESS, whole)
     except AlreadyExists as error:
         raise TemporaryError(error.message) from error
     message = f'Created Ingress "{key_of(created).name}"'
     await world.recorder.event(owner, "Normal", "Created", message)
     return created
+
+
+def _in_force(ingress: Json, generation: int | None, now: str) -> Json:
+    conditions = CONDITIONS.manage(ingress.get("status"), now)
+    for kind in CONDITIONS.dependents:
+        conditions.mark_true(kind)
+    return {"conditions": conditions.to_json(), "observedGeneration": generation}
 
 
 def _is_same(stored: Json, desired: Json) -> bool:

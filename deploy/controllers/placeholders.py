@@ -50,7 +50,7 @@ class Placeholders:
 
     async def drop(self, route: Json, tags: Iterable[str], naming: Naming) -> None:
         """Those of tags that the status still names and the Route no longer has."""
-        for tag in route_status.remembered_tags(route) - set(tags):
+        for tag in route_status.remembered_tags(route) - {DEFAULT_TAG, *tags}:
             key = _key(route, tag, naming)
             stored = await self._world.find(CORE_SERVICE, key)
             if stored is not None and is_controlled_by(stored, route):

@@ -1,7 +1,8 @@
 """Revision → its Deployment and PodAutoscaler, and how it is (knative.dev/serving/pkg/reconciler/revision).
 
 The image is resolved once. The Deployment begins with the initial scale, or with 0 where the Revision has been ready
-before: then it sleeps until a request or its min-scale wakes it. From there the autoscaler alone writes replicas.
+before: then it sleeps until a request or its min-scale wakes it. From there the autoscaler alone writes replicas. Of
+the many revisions that a platform comes back to, those that a request waits for go first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from core.resources.pods import POD
 from core.resources.serving import REVISION
 from core.resources.serving_podspec import runtime_class
 from core.resources.workloads import DEPLOYMENT
+from core.stats import RequestStatistic
 from deploy import revision_status, revision_workloads
 from deploy.controllers.changes import when_desired_changes, when_scale_changes
 from deploy.controllers.telling import TellingPods
@@ -55,7 +57,14 @@ class RevisionReconciler:
             Watched(POD, self._telling.watch, TOLD_AFTER_S),
         )
         world = self._world
-        return Controller("revision", world.store, self.reconcile, watches, world.clock, workers=WORKERS)
+        controller = Controller("revision", world.store, self.reconcile, watches, world.clock, workers=WORKERS)
+
+        def hear(statistic: RequestStatistic) -> None:
+            if statistic.poke:
+                controller.hurry(ObjectKey(statistic.revision.namespace, statistic.revision.name))
+
+        world.statistics.subscribe(hear)
+        return controller
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         revision = await self._world.find_live(REVISION, key)

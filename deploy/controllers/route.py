@@ -1,7 +1,7 @@
 """Route → its Ingress and placeholder Services (knative.dev/serving/pkg/reconciler/route).
 
-The Ingress is written only when every target resolves and is ready; until then the old one stays, and after a restart
-the split that was in force is put back.
+The Ingress is written only when every target resolves and is ready; until then the old one stays. It is durable: what
+is in force does not change by a restart, and the gateway serves it before this controller has looked at anything.
 """
 
 from __future__ import annotations
@@ -99,19 +99,13 @@ class RouteReconciler:
     async def _keep_old_split(
         self, route: Json, conditions: Conditions, problem: TrafficProblem, naming: Naming
     ) -> None:
-        """Not everything is there: nothing changes for requests, also not by a restart of the platform."""
+        """Not everything is there: nothing changes for requests."""
         route_status.mark_problem(conditions, problem)
-        ingress = await self._world.find(INGRESS, key_of(route))
-        old = route_status.remembered_traffic(route)
-        visible = await self._placeholders.visibilities(route, old.by_tag if old else (), naming)
-        if ingress is None and old is not None:
-            program = Program(old, Rollout(), visible, naming, await self._is_tag_header_on())
-            await self._placeholders.make(route, old.by_tag, naming)
-            await apply_ingress(self._world, route, make_ingress(route, program), None)
+        tags = route_status.remembered_tags(route)
+        visible = await self._placeholders.visibilities(route, tags, naming)
+        await self._placeholders.make(route, tags, naming)
         changes = {"url": naming.url(route, DEFAULT_TAG, visible[DEFAULT_TAG])}
-        rollout = route_status.remembered_rollout(route)
-        status = route_status.make_status(route, conditions, changes, rollout)
-        await self._world.write_status(ROUTE, route, status)
+        await self._world.write_status(ROUTE, route, route_status.make_status(route, conditions, changes))
 
     async def _program(self, route: Json, conditions: Conditions, traffic: Traffic, naming: Naming) -> float | None:
         conditions.mark_true(route_status.ALL_TRAFFIC_ASSIGNED)
@@ -136,8 +130,7 @@ class RouteReconciler:
             conditions.mark_true(route_status.INGRESS_READY)
         else:
             route_status.mark_rollout(conditions)
-        status = route_status.make_status(route, conditions, changes, rollout)
-        await self._world.write_status(ROUTE, route, status)
+        await self._world.write_status(ROUTE, route, route_status.make_status(route, conditions, changes))
         return max(0.0, due_ns / NANOSECONDS - self._world.clock.wall()) if due_ns else None
 
     def _roll_out(self, route: Json, traffic: Traffic, stored: Json | None, naming: Naming) -> tuple[Rollout, int]:
@@ -147,10 +140,8 @@ class RouteReconciler:
         if duration_s <= 0:
             return wanted, 0
         now_ns = int(self._world.clock.wall() * NANOSECONDS)
-        if stored is None:
-            previous = route_status.remembered_rollout(route)
-        else:
-            previous = parse_rollout((stored["metadata"].get("annotations") or {}).get(labels.ROLLOUT_ANNOTATION))
+        notes = (stored["metadata"].get("annotations") or {}) if stored is not None else {}
+        previous = parse_rollout(notes.get(labels.ROLLOUT_ANNOTATION))
         if previous is not None:
             # This Ingress was ready when it was written: the gateway has taken the first percent over.
             previous = observe_ready(previous, now_ns, duration_s)

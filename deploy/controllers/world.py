@@ -12,6 +12,7 @@ from core.reconcile.events import Recorder
 from core.resources.hosts import Hosts
 from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.timestamps import rfc3339
+from core.stats import StatisticBus
 from core.store.base import Store
 from deploy.controllers.config import LiveSettings
 from deploy.images import Images
@@ -27,6 +28,7 @@ class World:
     settings: LiveSettings
     hosts: Hosts
     images: Images
+    statistics: StatisticBus
 
     def now(self) -> str:
         return rfc3339(self.clock.wall())

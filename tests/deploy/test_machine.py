@@ -22,7 +22,7 @@ from core.resources.pods import POD
 from core.resources.serving import REVISION, SERVICE
 from core.resources.workloads import DEPLOYMENT
 from core.settings.config_maps import CONFIG_MAPS, settings_of
-from core.stats import NoLoads
+from core.stats import NoLoads, StatisticBus
 from core.store.memory import MemoryStore
 from deploy.controllers.config import LiveSettings
 from deploy.controllers.deployment import WATCHES, DeploymentReconciler
@@ -50,7 +50,8 @@ class Machine:
         self.node, planner = make_node(self.store, clock, NoLoads(), {"process": self.runtime}, folder)
         images = LocalImages(planner)
         recorder = Recorder(self.store, clock, "test")
-        world = World(self.store, clock, recorder, LiveSettings(self.store), Hosts(public_port=8080), images)
+        hosts, bus = Hosts(public_port=8080), StatisticBus()
+        world = World(self.store, clock, recorder, LiveSettings(self.store), hosts, images, bus)
         deployments = DeploymentReconciler(self.store, NoLoads(), clock)
         self.controllers = [
             *make_controllers(world),

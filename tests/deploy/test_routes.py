@@ -222,23 +222,16 @@ def test_a_problem_is_told_as_it_is() -> None:
     assert conditions.get()["message"] == "never"
 
 
-def test_what_outlives_the_platform() -> None:
-    moving = make_rollout([TargetRollout("hello", "", 90, (Share("r1", 60), Share("r2", 30)))])
+def test_what_the_status_tells_of_placeholders() -> None:
     changes = {
         "url": "http://hello.default.svc.cluster.local",
-        "traffic": make_status_traffic(route(), program(traffic(MAIN, OLD), moving)),
+        "traffic": make_status_traffic(route(), program(traffic(MAIN, OLD))),
     }
     conditions = route_status.begin(route(), NOW)
-    stored = route(status=route_status.make_status(route(), conditions, changes, moving))
-    assert route_status.remembered_rollout(stored) == moving
-    assert route_status.remembered_tags(stored) == {"old"}
+    stored = route(status=route_status.make_status(route(), conditions, changes))
+    assert route_status.remembered_tags(stored) == {"", "old"}
     assert route_status.remembered_local_tags(stored) == {""}
-    split = route_status.remembered_traffic(stored)
-    assert split is not None
-    assert [(t.revision, t.percent) for t in split.by_tag[""]] == [("r1", 70), ("r2", 30)]
-    assert [(t.revision, t.percent) for t in split.by_tag["old"]] == [("r1", 100)]
+    assert route_status.remembered_tags(route()) == set()
 
-    done = route_status.make_status(stored, conditions, {}, Rollout())
-    assert "annotations" not in done
+    done = route_status.make_status(stored, conditions, {})
     assert done["traffic"] == changes["traffic"], "what is not said anew stands"
-    assert route_status.remembered_traffic(route()) is None

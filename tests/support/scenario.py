@@ -32,12 +32,11 @@ from core.store.base import DeleteOptions, EventType, WatchEvent
 from core.store.feed import Watcher
 from core.store.memory import MemoryStore
 from core.store.writes import Plan
-from core.tasks import start_service
+from core.tasks import Service, start_service
 from pilotlight.bootstrap import bootstrap
 from pilotlight.datadir import DataDir
 from pilotlight.house import House, make_house
 from pilotlight.listeners import Addresses
-from pilotlight.serve import wait_routed
 from tests.support.clock import FakeClock
 from tests.support.data_path import Client
 from tests.support.runtime import FakeProcess, FakeRuntime
@@ -167,12 +166,15 @@ class Scenario:
         await bootstrap(self.store, 80)
         self._tasks = []
         for name, service in house.services:
-            started = asyncio.ensure_future(start_service(self._group, self._mortal(service), name))
-            await self._until(started.done)
-            self._tasks.append(started.result())
-        routed = asyncio.ensure_future(wait_routed(self.store, self.clock))
-        await self._until(routed.done)
+            await self._begin(name, service)
         self.port = await house.activator.listen("127.0.0.1", 0)
+        await self._begin("controllers", house.controllers)
+
+    async def _begin(self, name: str, service: Service) -> None:
+        assert self._group is not None
+        started = asyncio.ensure_future(start_service(self._group, self._mortal(service), name))
+        await self._until(started.done)
+        self._tasks.append(started.result())
 
     @staticmethod
     def _mortal(service: Any) -> Any:

@@ -31,7 +31,7 @@ from core.resources.serving_labels import REVISION_LABEL
 from core.resources.timestamps import rfc3339
 from core.resources.workloads import DEPLOYMENT
 from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE, settings_of
-from core.stats import NoLoads
+from core.stats import NoLoads, StatisticBus
 from core.store.base import DeleteOptions, Store
 from core.store.memory import MemoryStore
 from deploy.controllers.config import LiveSettings
@@ -204,6 +204,7 @@ class Platform:
             settings=LiveSettings(self.memory),
             hosts=Hosts(public_port=8080),
             images=self.images,
+            statistics=StatisticBus(),
         )
         deployments = DeploymentReconciler(self.memory, NoLoads(), self.clock)
         controllers = [

@@ -80,14 +80,24 @@ def test_what_exists_and_what_changes_is_reconciled() -> None:
     asyncio.run(body())
 
 
-def test_started_means_listed() -> None:
+def test_what_was_there_goes_behind_what_changes_and_what_is_in_a_hurry() -> None:
     async def body() -> None:
         world = World(Watched(BOOK, itself), Watched(GLANCE, itself))
         for n in range(600):
             await world.store.create(GLANCE, make(f"g{n}"))
         async with world.running():
             await settle(1)
-            assert len(world.calls) >= 16, "the whole list is in the queue, and every worker has begun"
+            assert 1 <= len(world.calls) <= 5, "one in a turn of the loop"
+            await world.store.create(BOOK, make("changed"))
+            world.controller.hurry(ObjectKey("default", "g300"))
+            await settle(3)
+            assert {"changed", "g300"} <= set(world.keys), "not behind all the others"
+            await settle(1300)
+            assert len(set(world.keys)) == 601, "every one of them has had its turn"
+            done = len(world.calls)
+            world.controller.hurry(ObjectKey("default", "g300"))
+            await settle()
+            assert len(world.calls) == done, "once all have had their turn, nothing is in a hurry"
 
     asyncio.run(body())
 
