@@ -10,13 +10,13 @@ from core.errors import NotFound
 from core.reconcile.controller import Controller, Watched
 from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import ObjectKey, key_of
-from core.settings.config_maps import CONFIG_MAPS, is_settings, settings_of
+from core.settings.config_maps import CONFIG_MAPS, is_settings, settings_name, settings_of
 from core.store.base import Store, WatchEvent
 from core.tasks import Started
 
 
 class SettingsInForce:
-    """`current` is what `AdmissionContext.settings` takes: the name of a ConfigMap → its parsed settings."""
+    """`current` is what `AdmissionContext.settings` takes: name of settings (see `config_maps`) → what they say."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -37,9 +37,10 @@ class SettingsInForce:
             found = await self._store.get(CONFIG_MAP, key.name, key.namespace)
         except NotFound:
             found = None
-        settings = settings_of(key.name, found)
-        if settings is not None:
-            self._settings[key.name] = settings
+        name = settings_name(key.namespace, key.name)
+        settings = settings_of(name, found) if name else None
+        if name and settings is not None:
+            self._settings[name] = settings
 
 
 def _own_map(event: WatchEvent) -> Iterable[ObjectKey]:

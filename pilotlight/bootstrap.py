@@ -10,10 +10,11 @@ from core.errors import AlreadyExists
 from core.resources.core_services import CORE_SERVICE
 from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
 from core.resources.meta import Json, Kind
-from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE
+from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE, config_map_of
+from core.settings.eventing import EVENTING_NAMESPACE
 from core.store.base import Store
 
-NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE)
+NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE, EVENTING_NAMESPACE)
 GATEWAY_SERVICE = "pilotlight-gateway"
 
 
@@ -38,8 +39,9 @@ async def bootstrap(store: Store, gateway_port: int) -> None:
 
 def config_maps() -> Iterator[Json]:
     """The config-* maps, empty: every key at its default until somebody edits one."""
-    for name in CONFIG_MAPS:
-        yield {"metadata": {"name": name, "namespace": SYSTEM_NAMESPACE}, "data": {}}
+    for settings in CONFIG_MAPS:
+        namespace, name = config_map_of(settings)
+        yield {"metadata": {"name": name, "namespace": namespace}, "data": {}}
 
 
 def gateway_service(port: int) -> Json:

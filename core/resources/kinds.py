@@ -8,6 +8,7 @@ from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
 from core.resources.discovery_v1 import ENDPOINT_SLICE
+from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.meta import Kind
 from core.resources.networking import INGRESS
 from core.resources.pods import POD
@@ -32,4 +33,7 @@ KINDS: tuple[Kind[Any], ...] = (
     DOMAIN_MAPPING,
     POD_AUTOSCALER,
     INGRESS,
+    BROKER,
+    TRIGGER,
+    EVENT_TYPE,
 )

@@ -24,3 +24,37 @@ PAUSED = PREFIX + "paused"
 
 INITIALIZED = PREFIX + "initialized"
 """In a Revision's status, by its controller: `true` once its initial scale was reached; from then on it may sleep."""
+
+# What a user may ask of eventing, as annotations; their values are read and checked by `eventing_options`.
+
+DEDUPLICATE = PREFIX + "deduplicate"
+"""On a Broker or channel: how long the source and id of an event are remembered, so that a second one is dropped."""
+
+RETENTION_AGE = PREFIX + "retention-age"
+RETENTION_BYTES = PREFIX + "retention-bytes"
+"""On a Broker or channel: what is kept of its log for replay. What is not yet delivered is kept in any case."""
+
+SCHEMA_MODE = PREFIX + "schema-mode"
+"""On a Broker: what becomes of an event that breaks the JSON Schema of its EventType."""
+
+BACKLOG_MAX = PREFIX + "backlog-max"
+"""On a Broker, channel, Trigger or Subscription: how many events may wait before producers are told 429."""
+
+BACKOFF_JITTER = PREFIX + "backoff-jitter"
+"""On whatever has a delivery policy: the share of each wait that is left to chance."""
+
+START = PREFIX + "start"
+"""On a Trigger or Subscription: where in the log a new one begins."""
+
+KEEP_CURSOR = PREFIX + "keep-cursor"
+"""On a Trigger or Subscription: `true` keeps its position when it is deleted, for the next one of that name."""
+
+DELIVERY_ORDER = PREFIX + "delivery-order"
+ORDER_KEY = PREFIX + "order-key"
+"""On a Trigger or Subscription: `ordered` delivers events of one key one after the other, whatever other keys do."""
+
+PARALLELISM = PREFIX + "parallelism"
+"""On a Trigger or Subscription: how many deliveries are in flight at a time."""
+
+RATE_LIMIT = PREFIX + "rate-limit"
+"""On a Trigger or Subscription: how many deliveries begin in a second."""

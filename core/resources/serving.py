@@ -13,8 +13,9 @@ from pydantic import Field
 
 from core.resources import serving_defaults as defaults
 from core.resources import serving_validation as rules
+from core.resources.duck_v1 import Addressable, Reference, Status
 from core.resources.fields import doc
-from core.resources.meta import Column, Condition, Kind, Model, ObjectMeta, Resource
+from core.resources.meta import Column, Kind, Model, ObjectMeta, Resource
 from core.resources.pods import PodSpec
 from core.resources.serving_labels import CONFIGURATION_GENERATION_LABEL, CONFIGURATION_LABEL, GROUP
 
@@ -45,21 +46,6 @@ class TrafficTarget(Model):
     latest_revision: bool | None = doc("Whether the target follows the latest ready Revision.")
     percent: int | None = doc("Share of the requests; all shares sum to 100.")
     url: str | None = doc("Where the target answers; set by the platform.")
-
-
-class Addressable(Model):
-    url: str | None = doc("Where events and requests can be sent.")
-    name: str | None = doc("Name of the address.")
-    ca_certs: str | None = doc("Certification authority certificates in PEM.", alias="CACerts")
-    audience: str | None = doc("OIDC audience.")
-
-
-class Status(Model):
-    """What every Knative status has (duck/v1.Status)."""
-
-    observed_generation: int | None = doc("The generation that this status speaks of.")
-    conditions: list[Condition] | None = doc("What is true of the object, Ready above all.")
-    annotations: dict[str, str] | None = doc("Notes of the platform.")
 
 
 class ConfigurationStatus(Status):
@@ -105,15 +91,6 @@ class ConfigurationSpec(Model):
 
 class RouteSpec(Model):
     traffic: list[TrafficTarget] | None = doc("Which Revisions serve.")
-
-
-class Reference(Model):
-    """An object that answers requests (duck/v1.KReference)."""
-
-    kind: str | None = doc("Kind of the object.")
-    name: str | None = doc("Its name.")
-    namespace: str | None = doc("Its namespace; the mapping's own.")
-    api_version: str | None = doc("Its API version.")
 
 
 class SecretTls(Model):

@@ -1,7 +1,8 @@
 """The table of the ConfigMaps that configure the platform, and the admission rules of a ConfigMap.
 
-The kind ConfigMap calls `validate_config_map` and `warn_config_map`; whoever needs settings in force calls
-`settings_of`. Pure.
+Settings go by the name of their ConfigMap; those of eventing have its namespace in front, for both namespaces have a
+`config-features`. The kind ConfigMap calls `validate_config_map` and `warn_config_map`; whoever needs settings in force
+calls `settings_of`. Pure.
 """
 
 from __future__ import annotations
@@ -15,6 +16,13 @@ from core.settings.autoscaler import AutoscalerSettings, parse_autoscaler
 from core.settings.declaration import Settings, SettingsParser, unknown_keys
 from core.settings.defaults import DefaultsSettings, parse_defaults
 from core.settings.domain import parse_domain
+from core.settings.eventing import (
+    EVENTING_NAMESPACE,
+    EventingFeatures,
+    parse_broker_defaults,
+    parse_channel_defaults,
+    parse_eventing_features,
+)
 from core.settings.features import FeatureSettings, parse_features
 from core.settings.gc import GcSettings, parse_gc
 from core.settings.network import NetworkSettings, parse_network
@@ -27,6 +35,9 @@ DOMAIN: Final = "config-domain"
 FEATURES: Final = "config-features"
 GC: Final = "config-gc"
 NETWORK: Final = "config-network"
+BROKER_DEFAULTS: Final = f"{EVENTING_NAMESPACE}/config-br-defaults"
+CHANNEL_DEFAULTS: Final = f"{EVENTING_NAMESPACE}/default-ch-webhook"
+EVENTING_FEATURES: Final = f"{EVENTING_NAMESPACE}/config-features"
 
 CONFIG_MAPS: Final[Mapping[str, SettingsParser]] = MappingProxyType(
     {
@@ -36,6 +47,9 @@ CONFIG_MAPS: Final[Mapping[str, SettingsParser]] = MappingProxyType(
         FEATURES: parse_features,
         GC: parse_gc,
         NETWORK: parse_network,
+        BROKER_DEFAULTS: parse_broker_defaults,
+        CHANNEL_DEFAULTS: parse_channel_defaults,
+        EVENTING_FEATURES: parse_eventing_features,
     }
 )
 
@@ -46,15 +60,27 @@ DECLARATIONS: Final[Mapping[str, type[Settings]]] = MappingProxyType(
         FEATURES: FeatureSettings,
         GC: GcSettings,
         NETWORK: NetworkSettings,
+        EVENTING_FEATURES: EventingFeatures,
     }
 )
 """Those with a fixed set of keys (every key of config-domain is a domain)."""
 
 
+def settings_name(namespace: str, name: str) -> str | None:
+    """What the settings of a ConfigMap go by; None where it is not one of the platform's own."""
+    known = name if namespace == SYSTEM_NAMESPACE else f"{namespace}/{name}"
+    return known if known in CONFIG_MAPS else None
+
+
+def config_map_of(settings: str) -> tuple[str, str]:
+    """Namespace and name of the ConfigMap."""
+    namespace, slash, name = settings.rpartition("/")
+    return (namespace if slash else SYSTEM_NAMESPACE), name
+
+
 def is_settings(obj: Mapping[str, Any]) -> bool:
     """Whether a ConfigMap is one of the platform's own."""
-    metadata = obj.get("metadata") or {}
-    return metadata.get("namespace") == SYSTEM_NAMESPACE and metadata.get("name") in CONFIG_MAPS
+    return _name_of(obj) is not None
 
 
 def validate_config_map(obj: Mapping[str, Any]) -> Sequence[FieldError]:
@@ -62,15 +88,16 @@ def validate_config_map(obj: Mapping[str, Any]) -> Sequence[FieldError]:
 
     A value that is not text is the schema's to refuse.
     """
-    if not is_settings(obj) or not all(isinstance(value, str) for value in (obj.get("data") or {}).values()):
+    name = _name_of(obj)
+    if name is None or not all(isinstance(value, str) for value in (obj.get("data") or {}).values()):
         return ()
-    parsed = CONFIG_MAPS[obj["metadata"]["name"]](obj.get("data") or {})
+    parsed = CONFIG_MAPS[name](obj.get("data") or {})
     return parsed if isinstance(parsed, list) else ()
 
 
 def warn_config_map(obj: Mapping[str, Any]) -> Sequence[str]:
     """Keys that nobody reads."""
-    declared = DECLARATIONS.get(obj["metadata"]["name"]) if is_settings(obj) else None
+    declared = DECLARATIONS.get(_name_of(obj) or "")
     return unknown_keys(declared, obj.get("data") or {}) if declared else ()
 
 
@@ -78,3 +105,8 @@ def settings_of(name: str, obj: Mapping[str, Any] | None) -> Any | None:
     """The settings of a ConfigMap, defaults where there is none; None where it is not valid: keep the old ones."""
     parsed = CONFIG_MAPS[name]((obj or {}).get("data") or {})
     return None if isinstance(parsed, list) else parsed
+
+
+def _name_of(obj: Mapping[str, Any]) -> str | None:
+    metadata = obj.get("metadata") or {}
+    return settings_name(metadata.get("namespace", ""), metadata.get("name", ""))
