@@ -20,6 +20,7 @@ from deploy.podstatus import (
     CREATING,
     INITIALIZING,
     ContainerSeen,
+    ContainerState,
     Running,
     Terminated,
     Waiting,
@@ -98,7 +99,13 @@ class ContainerLoop:
         if hook is not None and grace_s > 0:
             await self._run_hook(hook, container, grace_s, "FailedPreStopHook", "PreStopHook")
         left_s = grace_s - (self._ties.clock.monotonic() - begun)
-        await container.stop(max(left_s, KILL_GRACE_S_MIN) if grace_s > 0 else 0.0)
+        exit_ = await container.stop(max(left_s, KILL_GRACE_S_MIN) if grace_s > 0 else 0.0)
+        self._see(
+            False,
+            state=_how_it_ended(container, exit_, self.seen.state, self._document, self._ties.clock.wall()),
+            ready=False,
+            started=False,
+        )
 
     @property
     def is_running(self) -> bool:
@@ -187,16 +194,8 @@ class ContainerLoop:
 
     def _ended(self, container: Container, exit_: Exit) -> bool:
         """Notes how it ended; whether it is to be started again."""
-        ties, state = self._ties, self.seen.state
-        ended = Terminated(
-            code=exit_.code,
-            reason=ending_reason(exit_.code, exit_.oom),
-            started=state.started if isinstance(state, Running) else ties.clock.wall(),
-            finished=ties.clock.wall(),
-            signal=exit_.signal,
-            message=exit_.last_words or _end_of_log(exit_, self._document),
-            container_id=container.id,
-        )
+        ties = self._ties
+        ended = _how_it_ended(container, exit_, self.seen.state, self._document, ties.clock.wall())
         self._container = None
         again = self._policy == "Always" or (self._policy == "OnFailure" and exit_.code != 0)
         self._see(True, state=ended, last=ended if again else self.seen.last, ready=False, started=False)
@@ -299,6 +298,20 @@ async def _stop(container: Container, grace_s: float) -> None:
 def _init_policy(policy: str) -> str:
     """An init container that fails is tried again unless the Pod is never restarted; one that succeeds is done."""
     return "Never" if policy == "Never" else "OnFailure"
+
+
+def _how_it_ended(
+    container: Container, exit_: Exit, state: ContainerState, document: Document, now: float
+) -> Terminated:
+    return Terminated(
+        code=exit_.code,
+        reason=ending_reason(exit_.code, exit_.oom),
+        started=state.started if isinstance(state, Running) else now,
+        finished=now,
+        signal=exit_.signal,
+        message=exit_.last_words or _end_of_log(exit_, document),
+        container_id=container.id,
+    )
 
 
 def _end_of_log(exit_: Exit, document: Document) -> str:

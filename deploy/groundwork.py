@@ -21,6 +21,7 @@ from deploy.podsources import Source, mounted
 from deploy.podstatus import Waiting
 from deploy.reports import Reporter
 from deploy.runtimes.base import Sandbox, StartError
+from deploy.scheduling import UNSCHEDULABLE
 from deploy.volume_files import VolumeFiles
 
 REPLAN_S = 5.0  # how soon a missing Secret, or an engine that is away, is looked for again
@@ -85,6 +86,10 @@ class Groundwork:
             except StartError as error:
                 await self._wait_blocked(error)
 
+    @property
+    def unschedulable(self) -> str:
+        return self.blocked.message if self.blocked is not None and self.blocked.reason == UNSCHEDULABLE else ""
+
     async def undo(self) -> None:
         """Nothing that runs, no port, no volume."""
         sandbox, self.sandbox = self.sandbox, None
@@ -114,6 +119,9 @@ class Groundwork:
         before = self.blocked
         self.blocked = Waiting(error.reason, error.message, self._clock.wall() + REPLAN_S)
         if before is None or (before.reason, before.message) != (error.reason, error.message):
-            self._reporter.event("Warning", "Failed", f"Error: {error.message}")
+            if error.reason == UNSCHEDULABLE:
+                self._reporter.event("Warning", "FailedScheduling", error.message)
+            else:
+                self._reporter.event("Warning", "Failed", f"Error: {error.message}")
             self._reporter.touch(True)
         await self._clock.sleep(REPLAN_S)

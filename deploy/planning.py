@@ -25,6 +25,7 @@ from deploy.podfields import CONFIG_ERROR, Machine
 from deploy.podplan import Places, Planned, plan_pod
 from deploy.podsources import Source, Sources
 from deploy.runtimes.base import RegistryAuth, Runtime, StartError
+from deploy.scheduling import UNSCHEDULABLE, why_unschedulable
 
 KINDS: Mapping[str, Kind[Any]] = {podsources.SECRET: SECRET, podsources.CONFIG_MAP: CONFIG_MAP}
 
@@ -52,8 +53,10 @@ class Planner:
             typed = POD.parse(pod)
         except ValidationError as error:
             raise StartError(CONFIG_ERROR, f"the Pod cannot be read: {error}") from None
-        await self._add_pull_secrets(typed)
         host = self.host
+        if why := why_unschedulable(typed.spec, host.cpus, host.memory_bytes):
+            raise StartError(UNSCHEDULABLE, why)
+        await self._add_pull_secrets(typed)
         machine = Machine(host.name, host.ip, host.cpus, host.memory_bytes, self._clock.wall())
         return plan_pod(pod, typed, await self._fetch(typed), machine, self.places), typed
 

@@ -17,8 +17,10 @@ from core.resources.meta import Json
 from core.resources.pilotlight import PAUSED
 from core.resources.pods import POD, Pod
 from core.resources.serving_labels import REVISION_LABEL
+from core.resources.timestamps import epoch_of
 from core.stats import InstanceKey, InstanceLoads
 from core.store.base import DeleteOptions
+from deploy.bounds import Bounds, Verdict
 from deploy.containers import ContainerLoop, Ties
 from deploy.groundwork import Groundwork, Tools
 from deploy.pausing import Pausing
@@ -41,12 +43,14 @@ class PodLoop:
         metadata = pod["metadata"]
         self.instance = InstanceKey(metadata["namespace"], metadata["name"], metadata["uid"])
         self._pod, self._tools = pod, tools
-        self._taken = tools.clock.wall()
+        self._taken = epoch_of((pod.get("status") or {}).get("startTime") or "") or tools.clock.wall()
         self._restarted = bool((pod.get("status") or {}).get("containerStatuses"))
         self._leave, self._force = asyncio.Event(), asyncio.Event()
         self._pausing = Pausing(self.instance, tools.loads, tools.clock)
         self._reporter = Reporter(self.instance, tools.store, tools.clock, tools.recorder, self._seen)
         self.ground = Groundwork(self.instance, lambda: self._pod, tools, self._reporter)
+        self._bounds = Bounds(tools.clock, lambda: self._pod, self._taken)
+        self._verdict: Verdict | None = None
         self._loops: list[ContainerLoop] = []
         self._is_gone = False
         self.changed(pod)
@@ -58,6 +62,7 @@ class PodLoop:
             self._leave.set()
             if pod["metadata"].get("deletionGracePeriodSeconds", 0) == 0:
                 self._force.set()
+        self._bounds.changed()
         self._pausing.want((pod["metadata"].get("annotations") or {}).get(PAUSED) == "true")
 
     def removed(self) -> None:
@@ -99,11 +104,13 @@ class PodLoop:
                         ("live", self._live),
                     )
                 ]
-                await self._leave.wait()
+                await self._wait_end()
                 for task in (beside[0], *beside[2:]):
                     task.cancel()
                 await asyncio.wait((beside[0], *beside[2:]))
                 await self._stop()
+                if not self._leave.is_set():
+                    await self._stay_failed()
                 beside[1].cancel()
             await self._reporter.say_all(pod)
         await self._clean_up()
@@ -112,6 +119,7 @@ class PodLoop:
 
     async def _live(self) -> None:
         planned, typed = await self.ground.plan()
+        self._bounds.watch(planned.empty)
         sandbox = await self.ground.open(planned)
         self._loops = self._make_loops(planned, typed, sandbox)
         self._reporter.event(
@@ -165,6 +173,27 @@ class PodLoop:
             loops.append(ContainerLoop(container, documents[container.name], ties, restarts, is_first))
         return loops
 
+    # --- failing
+
+    async def _wait_end(self) -> None:
+        """Until it is to go, or has passed a bound: then it has failed before it is stopped, so that nobody sends it
+        anything more."""
+        async with asyncio.TaskGroup() as group:
+            leaving = group.create_task(self._leave.wait())
+            judging = group.create_task(self._bounds.run())
+            await asyncio.wait((leaving, judging), return_when=asyncio.FIRST_COMPLETED)
+            if not self._leave.is_set():
+                self._verdict = verdict = judging.result()
+                self._reporter.event("Warning", verdict.reason, verdict.message)
+                await self._reporter.report()
+            leaving.cancel()
+            judging.cancel()
+
+    async def _stay_failed(self) -> None:
+        """The object stays until somebody deletes it."""
+        await self._reporter.report()
+        await self._leave.wait()
+
     # --- being seen
 
     def _seen(self) -> PodSeen:
@@ -180,6 +209,8 @@ class PodLoop:
             generation=self._pod["metadata"].get("generation", 1),
             node=host.name,
             address="" if address is None else str(address),
+            unschedulable=self.ground.unschedulable,
+            verdict=None if self._verdict is None else (self._verdict.reason, self._verdict.message),
         )
 
     def _not_yet(self) -> tuple[ContainerSeen, ...]:
@@ -195,7 +226,7 @@ class PodLoop:
     async def _stop(self) -> None:
         """Drains, stops, removes; at once where it was forced."""
         clock, loops = self._tools.clock, [loop for loop in self._loops if loop.is_running]
-        grace_s = float(self._pod["metadata"].get("deletionGracePeriodSeconds", DEFAULT_GRACE_S))
+        grace_s = self._grace_s()
         begun = clock.monotonic()
         for loop in loops:
             self._reporter.event("Normal", "Killing", f"Stopping container {loop.plan.name}")
@@ -212,6 +243,13 @@ class PodLoop:
                 if not everything.done() and self.ground.sandbox is not None:
                     await self.ground.sandbox.remove()  # kills what still runs, which ends the stops
         await self.ground.undo()
+
+    def _grace_s(self) -> float:
+        if (asked := self._pod["metadata"].get("deletionGracePeriodSeconds")) is not None:
+            return float(asked)
+        if self._verdict is not None and self._verdict.grace_s is not None:
+            return self._verdict.grace_s
+        return float(self._pod["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_S))
 
     async def _drain(self, grace_s: float) -> None:
         async with asyncio.TaskGroup() as group:

@@ -76,10 +76,15 @@ class PodSeen:
     generation: int = 1
     node: str = ""
     address: str = ""  # `127.0.0.1:41234`, where it has one
+    unschedulable: str = ""  # why this machine will never run it
+    verdict: tuple[str, str] | None = None  # reason and message of the failure that the node has decided on
 
 
 def pod_status(spec: Json, seen: PodSeen, before: Mapping[str, Json], now: float) -> Json:
     """The status to write. `before`: the conditions that stand, by type; one that says the same keeps its time."""
+    if seen.unschedulable:
+        conditions = [_condition(("PodScheduled", False, "Unschedulable", seen.unschedulable), before, now)]
+        return {"phase": "Pending", "conditions": conditions, "qosClass": qos_class(spec)}
     phase = pod_phase(seen)
     said = (
         ("PodReadyToStartContainers", bool(seen.ip), "", ""),
@@ -99,6 +104,8 @@ def pod_status(spec: Json, seen: PodSeen, before: Mapping[str, Json], now: float
     }
     if seen.paused:
         status["reason"] = "Paused"  # what `kubectl get pods` shows as STATUS
+    if seen.verdict is not None:
+        status["reason"], status["message"] = seen.verdict
     if seen.ip:
         status |= {"podIP": seen.ip, "podIPs": [{"ip": seen.ip}]}
     for field, init in (("initContainerStatuses", True), ("containerStatuses", False)):
@@ -110,6 +117,8 @@ def pod_status(spec: Json, seen: PodSeen, before: Mapping[str, Json], now: float
 
 def pod_phase(seen: PodSeen) -> str:
     """Pending, Running, Succeeded or Failed."""
+    if seen.verdict is not None:
+        return "Failed"
     init = [each for each in seen.containers if each.init and not each.sidecar]
     main = [each for each in seen.containers if not each.init]
     if any(_has_failed(each) for each in init) and seen.restart_policy == "Never":

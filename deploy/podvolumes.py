@@ -17,6 +17,7 @@ from typing import TypeAlias
 from core.resources.containers import Container
 from core.resources.meta import Json
 from core.resources.pods import PodSpec
+from core.resources.quantities import whole_units
 from core.resources.volumes import (
     DownwardFile,
     KeyToPath,
@@ -62,9 +63,14 @@ class FilesVolume:
 
 @dataclass(frozen=True, slots=True)
 class EmptyVolume:
-    """A folder of the Pod's own."""
+    """A folder of the Pod's own. `limit` as it was written."""
 
     group: int | None = None
+    limit: str = ""
+
+    @property
+    def limit_bytes(self) -> int | None:
+        return whole_units(self.limit) if self.limit not in ("", "0") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def _origin(volume: Volume, namespace: str, group: int | None) -> str:
 
 def _plan(volume: Volume, reader: _Reader, group: int | None) -> PlannedVolume:
     if volume.empty_dir is not None:
-        return EmptyVolume(group)
+        return EmptyVolume(group, str(volume.empty_dir.size_limit or ""))
     if volume.host_path is not None:
         return HostVolume(volume.host_path.path)
     if (secret := volume.secret) is not None:

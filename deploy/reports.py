@@ -100,7 +100,8 @@ class Reporter:
                 others = {**(pod["metadata"].get("annotations") or {})}
                 others.pop(RETRY_AT, None)
                 pod["metadata"]["annotations"] = {**others, **annotations}
-                pod["spec"]["nodeName"] = seen.node
+                if not seen.unschedulable:
+                    pod["spec"]["nodeName"] = seen.node
             return pod
 
         def tell(pod: Json) -> Json:

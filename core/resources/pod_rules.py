@@ -11,7 +11,6 @@ from core.resources.fields import NOT_HONORED
 from core.resources.meta import AdmissionContext, Json
 
 UNHONORED_SPEC = (
-    "activeDeadlineSeconds",
     "affinity",
     "nodeSelector",
     "tolerations",
@@ -42,7 +41,7 @@ UNHONORED_SECURITY = (
     "seLinuxOptions", "seLinuxChangePolicy", "windowsOptions", "sysctls", "appArmorProfile", "procMount",
     "supplementalGroups", "supplementalGroupsPolicy", "fsGroupChangePolicy",
 )  # fmt: skip
-UNHONORED_EMPTY_DIR = ("sizeLimit", "medium")  # it is a folder of the disk, as large as that
+UNHONORED_EMPTY_DIR = ("medium",)  # it is a folder of the disk
 USUAL = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "preemptionPolicy": "PreemptLowerPriority"}
 """What the API server fills in itself: documents exported from a cluster carry these, and mean nothing by them."""
 

@@ -57,7 +57,7 @@ class PodSpec(Model):
     volumes: list[Volume] | None = keyed("Volumes that containers may mount.", "name", strategy="merge,retainKeys")
     restart_policy: str | None = doc("Always, OnFailure or Never; Always.")
     termination_grace_period_seconds: int | None = doc("Seconds from the stop signal to the kill; 30.")
-    active_deadline_seconds: int | None = unhonored("Seconds after which the Pod is failed.")
+    active_deadline_seconds: int | None = doc("Seconds after which the Pod is failed.")
     runtime_class_name: str | None = doc("process, python or container; container.")
     service_account_name: str | None = doc("Service account whose token and pull secrets it uses; default.")
     service_account: str | None = doc("Deprecated alias of serviceAccountName.")

@@ -36,7 +36,7 @@ class ConfigMapVolumeSource(Model):
 
 class EmptyDirVolumeSource(Model):
     medium: str | None = unhonored("Empty, or Memory for a file system in memory.")
-    size_limit: Quantity | None = unhonored("The most it may hold.")
+    size_limit: Quantity | None = doc("The most it may hold; a Pod that puts more there is evicted.")
     mode: int | None = unhonored("Mode bits of the folder.")
 
 

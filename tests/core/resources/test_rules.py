@@ -224,15 +224,14 @@ def test_what_one_machine_cannot_honor_is_said() -> None:
         "affinity": {},
         "activeDeadlineSeconds": 5,
         "securityContext": {"runAsUser": 1, "sysctls": [{"name": "a", "value": "b"}]},
-        "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {}}],
+        "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi", "medium": "Memory"}}, {"name": "w", "emptyDir": {}}],
     }
     spec["containers"][0]["securityContext"] = {"procMount": "Unmasked", "runAsNonRoot": True}
     assert warn_pod_spec(spec) == [
-        "spec.activeDeadlineSeconds: accepted, not honored on one machine",
         "spec.nodeSelector: accepted, not honored on one machine",
         "spec.hostNetwork: accepted, not honored on one machine",
         "spec.securityContext.sysctls: accepted, not honored on one machine",
-        "spec.volumes[0].emptyDir.sizeLimit: accepted, not honored on one machine",
+        "spec.volumes[0].emptyDir.medium: accepted, not honored on one machine",
         "spec.containers[0].securityContext.procMount: accepted, not honored on one machine",
         "spec.containers[0].ports[0].hostPort: accepted, not honored on one machine",
     ]
