@@ -5,7 +5,7 @@ feeds it the response. It decides what may be sent again, what becomes of a fail
 up. No tasks and no futures: every step is a call from the event that caused it.
 
     waiting ──dispatch──▶ dialing ──connected──▶ sent ──respond──▶ begun ──content(done)──▶ over
-       ▲                     │ refused             │ stale connection      │ 101 ──▶ tunnel ──▶ over
+       ▲                     │ refused             │ lost, no answer yet   │ 101 ──▶ tunnel ──▶ over
        └─────────────────────┴─────────────────────┘
 """
 
@@ -30,7 +30,8 @@ from core.clock import Clock
 REPEATABLE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 """Idempotent (RFC 9110, 9.2.2): may be sent again when nobody knows what became of the first."""
 STALE_MAX: Final = 10
-"""Stale connections that one request meets before it gives up."""
+"""Stale connections that one request meets before it gives up. A new connection that is lost without a word is an
+instance that dies: once more then, as Envoy's num_retries, and no more, for it may be this request that kills."""
 WEIGHT_BYTES: Final = 2048
 """What a waiting request weighs besides its body: its head, its objects, its socket's."""
 
@@ -103,8 +104,8 @@ class Exchange:
     """`throttler.Waiter` to the line, `upstream.Reader` to the connection."""
 
     __slots__ = (
-        "_answer", "_attempts", "_backend", "_client", "_destination", "_instance", "_over", "_payload",
-        "_request", "_sent_at", "_shared", "_upstream", "arrived", "begun", "held_bytes", "last_write", "method",
+        "_answer", "_backend", "_client", "_destination", "_died", "_instance", "_over", "_payload", "_request",
+        "_sent_at", "_shared", "_stale", "_upstream", "arrived", "begun", "held_bytes", "last_write", "method",
         "queued",
     )  # fmt: skip
 
@@ -120,7 +121,8 @@ class Exchange:
         self.queued = False
         self._instance: Instance | None = None
         self._upstream: Upstream | None = None
-        self._attempts = 0
+        self._stale = 0  # connections that had been closed while they were idle
+        self._died = False  # an instance closed a new connection without a word
         self.begun = False  # the client has the head of the response
         self._over = False
 
@@ -259,9 +261,12 @@ class Exchange:
 
     def lost(self, answered: bool) -> None:
         upstream = self._upstream
-        stale = upstream is not None and not upstream.fresh and not answered and not self.begun
-        if stale and self._payload.kept and self.method in REPEATABLE and self._attempts < STALE_MAX:
-            self._attempts += 1
+        assert upstream is not None
+        fresh = upstream.fresh
+        tries_left = not self._died if fresh else self._stale < STALE_MAX
+        if not answered and not self.begun and tries_left and self._payload.kept and self.method in REPEATABLE:
+            self._died = self._died or fresh
+            self._stale += not fresh
             self._send_again(reachable=True)
         else:
             self.refuse(bad_gateway("it closed the connection."))

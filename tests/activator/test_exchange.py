@@ -356,6 +356,68 @@ def test_a_stale_connection_is_replaced_where_that_is_safe() -> None:
     with_instance(instance, test)
 
 
+LAST_WORDS = {"head begun": b"HTTP/1.1 200 ", "interim answer": b"HTTP/1.1 103 Early\r\n\r\n"}
+
+
+@pytest.mark.parametrize(
+    ("death", "method", "deaths", "status", "tries"),
+    [
+        ("unread", b"GET", 1, 200, 2),
+        ("unread", b"POST", 1, 502, 1),
+        ("read", b"GET", 1, 200, 2),
+        ("read", b"PUT", 1, 200, 2),
+        ("read", b"DELETE", 1, 200, 2),
+        ("read", b"POST", 1, 502, 1),
+        ("read", b"PATCH", 1, 502, 1),
+        ("read", b"GET", 2, 502, 2),
+        ("head begun", b"GET", 1, 502, 1),
+        ("interim answer", b"GET", 1, 502, 1),
+    ],
+)
+def test_an_instance_that_dies_before_it_answers(
+    death: str, method: bytes, deaths: int, status: int, tries: int
+) -> None:
+    """Once more, where twice does no harm (RFC 9110, 9.2.2) and nothing of an answer has come."""
+    tried = 0
+
+    async def instance(reader: Reader, writer: Writer) -> None:
+        nonlocal tried
+        tried += 1
+        if tried > deaths:
+            head = await read_head(reader)
+            assert await reader.readexactly(length_of(head)) == b"ab"
+            writer.write(respond(b"ok"))
+            await reader.read(1)
+        elif death != "unread":
+            await reader.readexactly(length_of(await read_head(reader)))
+            writer.write(LAST_WORDS.get(death, b""))
+
+    async def test(path: DataPath) -> None:
+        client = await Client.connect(path.port)
+        client.get(method=method.decode(), headers=["Content-Length: 2"])
+        client.send(b"ab")
+        answer = await client.read()
+        while answer.status < 200:
+            answer = await client.read()
+        assert (answer.status, tried) == (status, tries)
+
+    with_instance(instance, test)
+
+
+def test_a_body_that_was_let_go_is_not_sent_again() -> None:
+    async def instance(reader: Reader, writer: Writer) -> None:
+        await reader.readexactly(length_of(await read_head(reader)))
+
+    async def test(path: DataPath) -> None:
+        client = await Client.connect(path.port)
+        client.get(method="PUT", headers=["Content-Length: 100000"])
+        client.send(bytes(100_000))
+        assert (await client.read()).status == 502
+        assert path.activator.snapshot()["gateway_redispatched_total"] == 0
+
+    with_instance(instance, test)
+
+
 def test_a_request_that_must_not_be_repeated_does_not_ride_an_old_connection() -> None:
     connections = 0
 

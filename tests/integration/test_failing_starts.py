@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.user import QUICK_SLEEP, SERVING, User, condition, make_function, make_service
+from tests.support.user import QUICK_SLEEP, SERVING, User, condition, make_function, make_service, quick_server
 
 PATIENCE_S = 15.0
 """Whoever waits for a start that is known to have failed is told long before; timeoutSeconds is 300."""
@@ -146,12 +149,79 @@ def until_healthy(user: User, service: str) -> None:
 
 
 def test_one_that_ends_while_serving_is_a_502_and_is_started_again_at_once(user: User) -> None:
+    """Where the request must not be sent twice."""
     name = user.deploy(make_service("dies"))
-    reply = user.call(name, "/exit/5")
+    reply = user.call(name, "/exit/5", "POST")
     assert (reply.status, reply.json["reason"]) == (502, "BadGateway")
     # One that it accepted while it went is lost with it, too.
     user.until("it has been started again", lambda: user.call(name).status == 200, timeout_s=5)
     assert user.pods(name)[0]["status"]["containerStatuses"][0]["restartCount"] == 1
+    user.delete(name)
+
+
+def test_a_request_whose_instance_dies_is_given_to_the_next(user: User, tmp_path: Path) -> None:
+    """The only one takes the request and ends without a word: the caller waits for the one started in its place."""
+    name = user.deploy(make_service("once"))
+    mark = tmp_path / "mark"
+    first = user.call(name).text
+    mark.touch()
+    reply = user.call(name, f"/exit-once{mark}")
+    assert (reply.status, mark.exists()) == (200, False)
+    assert reply.text != first
+    assert user.pods(name)[0]["status"]["containerStatuses"][0]["restartCount"] == 1
+    user.delete(name)
+
+
+def test_a_request_that_kills_is_not_sent_for_ever(user: User) -> None:
+    name = user.deploy(make_service("poisoned"))
+    assert user.call(name, "/exit/5").status in (502, 503)
+
+    def deaths() -> int:
+        status = user.pods(name)[0]["status"]["containerStatuses"][0]
+        return int(status["restartCount"]) + ("running" not in status["state"])
+
+    user.until("it has died twice", lambda: deaths() == 2)
+    user.until("it has been started again", lambda: user.call(name).status == 200, timeout_s=30)
+    assert deaths() == 2
+    user.delete(name)
+
+
+def test_a_connection_that_is_accepted_and_closed_at_once_costs_no_request(user: User, tmp_path: Path) -> None:
+    slam = tmp_path / "slam"
+    name = user.deploy(make_service("slams", env={"SLAM": str(slam)}))
+    for _ in range(5):
+        slam.touch()
+        assert (user.call(name).status, slam.exists()) == (200, False)
+    user.delete(name)
+
+
+def test_an_instance_killed_under_load_costs_no_request_that_may_be_sent_twice(user: User) -> None:
+    name = user.deploy(make_service("killed", quick_server(), annotations={"min-scale": "2"}))
+    user.until_running(name, 2)
+    victim = int(user.call(name).text)
+    ended = threading.Event()
+
+    answers: list[list[int]] = [[] for _ in range(8)]
+
+    def call(statuses: list[int]) -> None:
+        while not ended.is_set():
+            statuses.append(user.call(name).status)
+
+    def restarted() -> int:
+        return sum(pod["status"]["containerStatuses"][0]["restartCount"] for pod in user.pods(name))
+
+    with ThreadPoolExecutor(8) as pool:
+        callers = [pool.submit(call, statuses) for statuses in answers]
+        try:
+            user.until("they are at work", lambda: sum(map(len, answers)) > 100)
+            os.kill(victim, signal.SIGKILL)
+            user.until("it has been started again", lambda: restarted() == 1)
+            user.until_running(name, 2)
+        finally:
+            ended.set()
+        for caller in callers:
+            caller.result()
+    assert {status for statuses in answers for status in statuses} == {200}
     user.delete(name)
 
 

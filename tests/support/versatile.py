@@ -1,8 +1,10 @@
 """A server that behaves as its path says, on the standard library alone: for `process` instances that must misbehave.
 
-/ its pid · /slow/SECONDS · /busy how many of those are under way · /exit/CODE · /half begins an answer and dies ·
-/count the length of the body · /get?URL what another service answered · /say?TEXT writes a line to its output
+/ its pid · /slow/SECONDS · /busy how many of those are under way · /exit/CODE (also POST) · /exit-once/FILE if that is
+there, and takes it away · /half begins an answer and dies · /count the length of the body · /get?URL what another
+service answered · /say?TEXT writes a line to its output
 DEAF names a file: while that exists, it does not listen. SICK names one with the exit code of a start that fails.
+SLAM names one: while that exists, the next connection is closed unread, and the file is taken away; none is kept.
 """
 
 from __future__ import annotations
@@ -36,6 +38,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(str(len(SLOW)))
             case "exit":
                 os._exit(int(argument))
+            case "exit-once":
+                if Path(f"/{argument}").exists():
+                    Path(f"/{argument}").unlink()
+                    os._exit(5)
+                self.answer(str(os.getpid()))
             case "half":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
                 self.wfile.flush()
@@ -49,6 +56,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(str(os.getpid()))
 
     def do_POST(self) -> None:
+        if self.path.startswith("/exit/"):
+            os._exit(int(self.path.rpartition("/")[2]))
         left = int(self.headers.get("Content-Length") or 0)
         read = 0
         while left and (data := self.rfile.read(min(left, 1 << 20))):
@@ -60,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         body = text.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        if "SLAM" in os.environ:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
@@ -70,6 +81,13 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        slam = os.environ.get("SLAM")
+        if slam and Path(slam).exists():
+            Path(slam).unlink()
+            return False
+        return True
 
 
 def fetched(url: str) -> str:
