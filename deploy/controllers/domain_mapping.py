@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from core.reconcile.controller import Controller, Watched, owner
+from core.reconcile.objects import is_controlled_by
+from core.reconcile.references import References
 from core.resources.core_services import CORE_SERVICE
 from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json, Kind, ObjectKey, key_of
@@ -16,8 +18,7 @@ from core.store.base import WatchEvent
 from deploy import domain_mappings
 from deploy.controllers.changes import when_settings_change
 from deploy.controllers.ingresses import apply_ingress
-from deploy.controllers.references import References
-from deploy.controllers.world import World, is_controlled_by
+from deploy.controllers.world import World
 from deploy.domain_mappings import Unresolved
 
 TARGETS: Final = (SERVICE, ROUTE, CORE_SERVICE)

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.reconcile.controller import Controller, Keys, Watched, itself
+from core.reconcile.references import References
 from core.resources.meta import Json, Kind, ObjectKey, controller_of, key_of
 from core.resources.serving import CONFIGURATION, REVISION, ROUTE
 from core.store.base import EventType, WatchEvent
 from deploy import labeling
-from deploy.controllers.references import References
 from deploy.controllers.world import World
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from core.errors import AlreadyExists, TemporaryError
+from core.reconcile.objects import is_controlled_by
 from core.resources import serving_labels as labels
 from core.resources.core_services import CORE_SERVICE
 from core.resources.meta import Json, ObjectKey, key_of
 from core.resources.networking import Visibility
 from deploy import route_status
-from deploy.controllers.world import World, is_controlled_by
+from deploy.controllers.world import World
 from deploy.hostnames import Naming, visibilities
 from deploy.routes import make_placeholder
 from deploy.traffic import DEFAULT_TAG

@@ -16,6 +16,7 @@ import orjson
 
 from core.errors import AlreadyExists, TemporaryError
 from core.reconcile.controller import Controller, Watched, itself, owner
+from core.reconcile.objects import is_controlled_by
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.conditions import FALSE, TRUE, find_condition
 from core.resources.meta import Json, Kind, ObjectKey, key_of
@@ -28,7 +29,7 @@ from core.stats import RequestStatistic
 from deploy import revision_status, revision_workloads
 from deploy.controllers.changes import when_desired_changes, when_scale_changes
 from deploy.controllers.telling import TellingPods
-from deploy.controllers.world import World, is_controlled_by
+from deploy.controllers.world import World
 from deploy.images import ImageProblem, Resolution, Resolved, RuntimeProblem
 from deploy.revision_status import Seen
 from deploy.services import not_owned_message

@@ -10,6 +10,7 @@ from typing import Final
 
 from core.errors import TemporaryError
 from core.reconcile.controller import Controller, Watched, itself, owner
+from core.reconcile.references import References
 from core.resources import serving_labels as labels
 from core.resources.conditions import FALSE, Conditions
 from core.resources.core_services import CORE_SERVICE
@@ -23,7 +24,6 @@ from deploy import route_status
 from deploy.controllers.changes import when_desired_changes, when_readiness_changes, when_settings_change
 from deploy.controllers.ingresses import apply_ingress
 from deploy.controllers.placeholders import Placeholders
-from deploy.controllers.references import References
 from deploy.controllers.world import World
 from deploy.hostnames import HostnameError, Naming
 from deploy.rollout import NANOSECONDS, Rollout, observe_ready, parse_rollout, step

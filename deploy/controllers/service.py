@@ -6,11 +6,12 @@ from typing import Any
 
 from core.errors import AlreadyExists, TemporaryError
 from core.reconcile.controller import Controller, Watched, itself, owner
+from core.reconcile.objects import is_controlled_by
 from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.serving import CONFIGURATION, REVISION, ROUTE, SERVICE
 from deploy import services
 from deploy.controllers.changes import when_desired_changes
-from deploy.controllers.world import World, is_controlled_by
+from deploy.controllers.world import World
 from deploy.revisions import NameState, check_name, given_name
 
 
