@@ -4,37 +4,37 @@ import asyncio
 
 from core.reconcile.objects import Objects, is_controlled_by
 from core.resources.core_v1 import CONFIG_MAP
+from core.resources.eventing import BROKER
 from core.resources.meta import Json, ObjectKey
-from core.resources.pods import POD
 from core.store.memory import MemoryStore
 from tests.support.clock import FakeClock
 
 KEY = ObjectKey("default", "p")
 
 
-def make_pod() -> Json:
-    return {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+def make_broker() -> Json:
+    return {"metadata": {"name": "p", "namespace": "default"}, "spec": {}}
 
 
 def test_a_status_is_written_once_and_never_to_a_successor() -> None:
     async def main() -> None:
         clock = FakeClock()
-        store = MemoryStore((POD, CONFIG_MAP), clock)
+        store = MemoryStore((BROKER, CONFIG_MAP), clock)
         await store.open()
         objects = Objects(store, clock)
-        first = await store.create(POD, make_pod())
-        await objects.write_status(POD, first, {"phase": "Running"})
-        written = await store.get(POD, "p", "default")
-        assert written["status"] == {"phase": "Running"}
-        await objects.write_status(POD, written, {"phase": "Running"})
-        assert (await store.get(POD, "p", "default"))["metadata"] == written["metadata"]
-        await objects.delete(POD, KEY)
-        await objects.delete(POD, KEY)
-        await objects.write_status(POD, written, {"phase": "Failed"})
-        assert await objects.find(POD, KEY) is None
-        await store.create(POD, make_pod())
-        await objects.write_status(POD, written, {"phase": "Failed"})
-        assert (await store.get(POD, "p", "default")).get("status", {}).get("phase") != "Failed"
+        first = await store.create(BROKER, make_broker())
+        await objects.write_status(BROKER, first, {"observedGeneration": 1})
+        written = await store.get(BROKER, "p", "default")
+        assert written["status"] == {"observedGeneration": 1}
+        await objects.write_status(BROKER, written, {"observedGeneration": 1})
+        assert (await store.get(BROKER, "p", "default"))["metadata"] == written["metadata"]
+        await objects.delete(BROKER, KEY)
+        await objects.delete(BROKER, KEY)
+        await objects.write_status(BROKER, written, {"observedGeneration": 2})
+        assert await objects.find(BROKER, KEY) is None
+        await store.create(BROKER, make_broker())
+        await objects.write_status(BROKER, written, {"observedGeneration": 2})
+        assert (await store.get(BROKER, "p", "default")).get("status", {}).get("observedGeneration") != 2
 
     asyncio.run(main())
 

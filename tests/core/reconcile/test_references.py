@@ -11,7 +11,7 @@ A, B = ObjectKey("default", "a"), ObjectKey("default", "b")
 
 
 def who(references: References, kind: Kind[Any], name: str) -> set[ObjectKey]:
-    event = WatchEvent(EventType.MODIFIED, {"metadata": {"name": name, "namespace": "default"}})
+    event = WatchEvent(EventType.MODIFIED, {"metadata": {"name": name, "namespace": "default"}}, 1)
     return set(references.of(kind)(event))
 
 
