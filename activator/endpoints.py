@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
+from activator.claims import Claimant, Claims, Sort
 from activator.gateway import Gateway
 from activator.instances import Endpoint
 from activator.limits import BACK_OFF_S, RevisionLimits
@@ -29,11 +30,11 @@ from activator.observed import (
     see_slice,
 )
 from activator.problem import revision_missing
-from activator.routing import Compiled, ServiceKey, compile_ingress, compile_service, merge
+from activator.routing import Compiled, ServiceKey, compile_ingress, compile_service
 from activator.throttler import Throttler
 from core.clock import Clock
 from core.errors import Expired
-from core.resources.core_services import CORE_SERVICE
+from core.resources.core_services import CORE_SERVICE, is_placeholder
 from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
 from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.networking import INGRESS
@@ -61,15 +62,13 @@ class Endpoints:
         self._gateway = gateway
         self._throttler = throttler
         self._cluster_domain = cluster_domain
-        self._ingresses: dict[ObjectKey, tuple[str, Compiled]] = {}
+        self._claims = Claims(gateway.table.hosts)
         self._services: dict[ObjectKey, SeenService] = {}
-        self._service_routes: dict[ObjectKey, Compiled] = {}
         self._slices: dict[ObjectKey, tuple[ObjectKey, SeenSlice]] = {}  # with the Service each belongs to
         self._slices_of: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._pods: dict[ObjectKey, SeenPod] = {}
         self._pods_of: defaultdict[RevisionKey, set[ObjectKey]] = defaultdict(set)
         self._unready: dict[ObjectKey, float] = {}  # since when each runs and is not ready
-        self._stale = False  # the table is to be made anew
 
     async def run(self, started: Started) -> None:
         """Started once everything that exists has been read."""
@@ -86,7 +85,6 @@ class Endpoints:
                 listed = asyncio.Event()
                 group.create_task(self._follow(kind, apply, listed), name=f"activator:{kind.plural}")
                 await listed.wait()
-            self._make_table()
             started()
 
     async def _follow(self, kind: Kind[Any], apply: Apply, listed: asyncio.Event) -> None:
@@ -121,24 +119,11 @@ class Endpoints:
     # Routes.
 
     def _ingress(self, key: ObjectKey, obj: Json | None, old: Json | None) -> None:
-        if obj is None:
-            self._ingresses.pop(key, None)
-        else:
-            compiled = compile_ingress(INGRESS.parse(obj))
-            self._ingresses[key] = (obj["metadata"].get("creationTimestamp") or "", compiled)
-        self._table_changed()
+        self._claim((Sort.INGRESS, key), obj, compile_ingress(obj) if obj is not None else {})
 
-    def _table_changed(self) -> None:
-        """Many changes of one turn make one table."""
-        if not self._stale:
-            self._stale = True
-            asyncio.get_running_loop().call_soon(self._make_table)
-
-    def _make_table(self) -> None:
-        self._stale = False
-        ingresses = [compiled for _, compiled in sorted(self._ingresses.values(), key=lambda item: item[0])]
-        services = [self._service_routes[key] for key in sorted(self._service_routes, key=str)]
-        self._gateway.set_table(merge(ingresses, services))
+    def _claim(self, claimant: Claimant, obj: Json | None, compiled: Compiled) -> None:
+        created = obj["metadata"].get("creationTimestamp") if obj is not None else None
+        self._gateway.change_routes(self._claims.put(claimant, created or "", compiled))
 
     # Revisions and their Pods.
 
@@ -207,19 +192,18 @@ class Endpoints:
 
     def _service(self, key: ObjectKey, obj: Json | None, old: Json | None) -> None:
         before = self._services.pop(key, None)
-        now = see_service(obj) if obj is not None else None
+        # A Route's placeholder holds its names for kubectl; requests to them go by the Route's Ingress.
+        now = see_service(obj) if obj is not None and not is_placeholder(obj) else None
         if now is not None:
             self._services[key] = now
         for port in set(before.ports if before else ()) - set(now.ports if now else ()):
             where = ServiceKey(key.namespace, key.name, port)
             self._throttler.forget(where, revision_missing(str(where)))
         if before != now:
-            self._service_routes.pop(key, None)
+            routes = {}
             if now is not None:
-                self._service_routes[key] = compile_service(
-                    key.namespace, key.name, now.ports, self._cluster_domain, now.external_name
-                )
-            self._table_changed()
+                routes = compile_service(key.namespace, key.name, now.ports, self._cluster_domain, now.external_name)
+            self._claim((Sort.SERVICE, key), obj, routes)
             self._refresh_service(key)
 
     def _slice(self, key: ObjectKey, obj: Json | None, old: Json | None) -> None:

@@ -1,6 +1,6 @@
 """The listeners, and what all their connections share: the routing table, the deadlines, the counts.
 
-`service` builds it; `endpoints` gives it a new table when routes change; every `ClientConnection` asks it where a
+`service` builds it; `endpoints` tells it when routes change; every `ClientConnection` asks it where a
 request goes. Reads no resource and no clock of its own.
 """
 
@@ -29,7 +29,7 @@ from activator.problem import (
     too_many_connections,
     unknown_host,
 )
-from activator.routing import Draw, HostRoutes, Table, route, split_port
+from activator.routing import Draw, HostRoutes, RouteChanges, Table, route, split_port
 from activator.sites import SiteExchange
 from activator.throttler import Throttler
 from activator.wheel import Due, Wheel
@@ -51,9 +51,9 @@ class Gateway:
         self.limits = limits
         self.wheel: Wheel[Due] = Wheel()
         self.departures = Departures(asyncio.get_running_loop())
-        self.table = Table({})
-        self.sites = Table({})  # a Route of the same host comes first
-        self.table_changed: Callable[[Table], None] = lambda table: None
+        self.table = Table()
+        self.sites = Table()  # a Route of the same host comes first
+        self.routes_changed: Callable[[RouteChanges], None] = lambda changes: None
         self._throttler = throttler
         self._draw = draw
         self._servers: list[asyncio.Server] = []
@@ -71,9 +71,9 @@ class Gateway:
     def set_sites(self, sites: Table) -> None:
         self.sites = sites
 
-    def set_table(self, table: Table) -> None:
-        self.table = table
-        self.table_changed(table)
+    def change_routes(self, changes: RouteChanges) -> None:
+        self.table.change(changes)
+        self.routes_changed(changes)
 
     async def adopt(self, listener: socket.socket, *, public: bool = False) -> int:
         """Accepts from a listening socket, those included who have waited in its backlog; returns its port.

@@ -15,7 +15,7 @@ from typing import Final, cast
 from activator.instances import Endpoint
 from activator.limits import GatewayLimits, RevisionLimits
 from activator.problem import Problem
-from activator.routing import BackendKey, HostRoutes
+from activator.routing import BackendKey, HostRoutes, RouteChanges
 from core.stats import InstanceKey, RequestStatistic
 
 _LENGTH: Final = struct.Struct(">I")
@@ -34,7 +34,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    hosts: Mapping[bytes, HostRoutes]
+    changes: RouteChanges
 
 
 @dataclass(frozen=True, slots=True)

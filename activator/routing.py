@@ -1,23 +1,27 @@
-"""Which revision a request is for: Ingress and core Service objects in, one immutable table out.
+"""Which revision a request is for: Ingress and core Service objects in, a table of hosts out.
 
-`endpoints` compiles an object when it changes and merges them all; the gateway asks the table once per request. A host
-is one dictionary look-up; only hosts with several paths, tags by header or a traffic split think any further. Order of
-precedence: Ingress over core Service, and of two Ingresses that claim one host the older one.
+`endpoints` compiles an object when it changes, `claims` says which hosts that changes, and the gateway asks the table
+once per request. A host is one dictionary look-up; only hosts with several paths, tags by header or a traffic split
+think any further.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Final, TypeAlias
 
 from activator.heads import RequestHead, valid_host, values
 from core.inside import Place, Site
-from core.resources.networking import HTTPOption, Ingress, IngressPath, Visibility
+from core.resources.meta import Json
+from core.resources.networking import HTTPOption, Visibility
 from core.stats import RevisionKey
 
 REMEMBERED_SPELLINGS_MAX: Final = 4096
 """Host values with a port or a trailing dot, remembered so that they cost one look-up too."""
+
+WHOLE: Final = 100  # percent
 
 # Set by the Route controller on every split so that an activator of its own knows the target; not for the app.
 _OWN_HEADERS: Final = frozenset(("knative-serving-revision", "knative-serving-namespace"))
@@ -74,7 +78,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class HostRoutes:
-    """All rules of one host. `only` is set where every request goes one way."""
+    """All rules of one host. Where every request goes one way, `only` is that way, and `paths` are left out."""
 
     paths: tuple[Path, ...]
     visibility: Visibility = Visibility.EXTERNAL_IP
@@ -89,12 +93,24 @@ class HostRoutes:
 Compiled: TypeAlias = Mapping[bytes, HostRoutes]
 
 
+RouteChanges: TypeAlias = Mapping[bytes, HostRoutes | None]
+"""Hosts as they are from now on; None: nobody answers to it."""
+
+
 @dataclass(slots=True)
 class Table:
-    """Every host that is known. Never changed after it was built, but for the spellings it remembers."""
+    """Every host that is known, and spellings of some."""
 
-    hosts: Mapping[bytes, HostRoutes]
+    hosts: dict[bytes, HostRoutes] = field(default_factory=dict)
     _spellings: dict[bytes, HostRoutes] = field(default_factory=dict)
+
+    def change(self, changes: RouteChanges) -> None:
+        self._spellings.clear()
+        for host, routes in changes.items():
+            if routes is None:
+                self.hosts.pop(host, None)
+            else:
+                self.hosts[host] = routes
 
     def find(self, host: bytes) -> HostRoutes | None:
         """By a lowered Host value."""
@@ -139,17 +155,22 @@ def route(table: Table, head: RequestHead, draw: Draw) -> Destination | None:
     return path.choose(draw)
 
 
-def compile_ingress(ingress: Ingress) -> dict[bytes, HostRoutes]:
-    """All hosts of one Ingress; where two of its rules name a host, the public one counts."""
+def compile_ingress(ingress: Json) -> dict[bytes, HostRoutes]:
+    """All hosts of one Ingress; where two of its rules name a host, the public one counts.
+
+    Read as it is stored and not as a model: a platform that comes back to a thousand of them compiles these before it
+    answers.
+    """
     compiled: dict[bytes, HostRoutes] = {}
-    redirected = ingress.spec.http_option is HTTPOption.REDIRECTED
-    for rule in ingress.spec.rules:
-        # Those with headers first, then the longest path.
-        ordered = sorted(rule.http.paths, key=lambda path: (not path.headers, -len(path.path or "")))
-        paths = tuple(_compile_path(path) for path in ordered if path.splits)
-        public = rule.visibility is Visibility.EXTERNAL_IP
-        routes = HostRoutes(paths, rule.visibility, redirected and public, _only(paths))
-        for host in rule.hosts:
+    spec = ingress["spec"]
+    redirected = spec.get("httpOption") == HTTPOption.REDIRECTED
+    for rule in spec.get("rules") or ():
+        paths = tuple(_compile_path(path) for path in sorted(rule["http"]["paths"], key=_rank) if path["splits"])
+        visibility = Visibility(rule.get("visibility") or Visibility.EXTERNAL_IP)
+        public = visibility is Visibility.EXTERNAL_IP
+        only = _only(paths)
+        routes = HostRoutes(() if only else paths, visibility, redirected and public, only)
+        for host in rule["hosts"]:
             name = host.lower().rstrip(".").encode()
             if public or name not in compiled:
                 compiled[name] = routes
@@ -163,20 +184,27 @@ def _only(paths: tuple[Path, ...]) -> Destination | None:
     return None if path.prefix or path.headers or path.rewrite else path.destinations[0][1]
 
 
-def _compile_path(path: IngressPath) -> Path:
-    rewrite = (path.rewrite_host or "").lower().encode()
-    total = sum(split.percent for split in path.splits) or 100
+def _rank(path: Json) -> tuple[bool, int]:
+    """Those with headers first, then the longest path."""
+    return not path.get("headers"), -len(path.get("path") or "")
+
+
+def _compile_path(path: Json) -> Path:
+    rewrite = (path.get("rewriteHost") or "").lower().encode()
+    splits = [(split, split.get("percent", WHOLE)) for split in path["splits"]]
+    total = sum(percent for _, percent in splits) or WHOLE
     destinations: list[tuple[float, Destination]] = []
     reached = 0
-    for split in path.splits:
-        if split.percent <= 0 and len(path.splits) > 1:
+    for split, percent in splits:
+        if percent <= 0 and len(splits) > 1:
             continue
-        reached += split.percent
-        extra = _lines({**(path.append_headers or {}), **(split.append_headers or {})})
-        key = RevisionKey(split.service_namespace, split.service_name)
+        reached += percent
+        extra = _lines({**(path.get("appendHeaders") or {}), **(split.get("appendHeaders") or {})})
+        key = RevisionKey(intern(split["serviceNamespace"]), intern(split["serviceName"]))
         destinations.append((reached / total, Destination(key, extra, rewrite)))
-    prefix = (path.path or "").encode()
-    headers = tuple((name.lower().encode(), match.exact.encode()) for name, match in (path.headers or {}).items())
+    prefix = (path.get("path") or "").encode()
+    wanted = (path.get("headers") or {}).items()
+    headers = tuple((name.lower().encode(), match["exact"].encode()) for name, match in wanted)
     return Path(tuple(destinations), b"" if prefix == b"/" else prefix, headers, rewrite)
 
 
@@ -199,7 +227,8 @@ def compile_service(
     for index, port in enumerate(ports):
         where = Destination(ServiceKey(namespace, name, port), host=rewrite)
         paths = (Path(((1.0, where),), rewrite=rewrite),)
-        routes = HostRoutes(paths, Visibility.CLUSTER_LOCAL, only=_only(paths))
+        only = _only(paths)
+        routes = HostRoutes(() if only else paths, Visibility.CLUSTER_LOCAL, only=only)
         for host in local_names(namespace, name, suffix):
             compiled[b"%b:%d" % (host, port)] = routes
             # Without a port in the Host field it is 80, or what the Service has first.
@@ -232,18 +261,6 @@ def lead_to(backend: BackendKey, sites: Table) -> Compiled:
 def local_names(namespace: str, name: str, suffix: str) -> tuple[bytes, ...]:
     short = f"{name}.{namespace}"
     return tuple(host.encode() for host in (short, f"{short}.svc", f"{short}.svc.{suffix}"))
-
-
-def merge(ingresses: Iterable[Compiled], services: Iterable[Compiled]) -> Table:
-    """Both ordered oldest first."""
-    hosts: dict[bytes, HostRoutes] = {}
-    for compiled in (*ingresses, *services):
-        if hosts:
-            for host, routes in compiled.items():
-                hosts.setdefault(host, routes)
-        else:
-            hosts.update(compiled)
-    return Table(hosts)
 
 
 def split_port(host: bytes) -> tuple[bytes, int]:

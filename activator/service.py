@@ -79,7 +79,7 @@ class Activator:
             endpoints = Endpoints(self._store, self._clock, gateway, self._throttler, domain)
             try:
                 if self._workers is not None:
-                    gateway.table_changed = self._workers.set_table
+                    gateway.routes_changed, self._workers.table = self._workers.change_routes, gateway.table
                     await start_service(group, self._workers.run, "activator:workers")
                     await self._serve_workers(gateway)
                 self._sites.changed = self._set_sites

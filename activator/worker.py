@@ -158,10 +158,10 @@ class Worker:
                 self._throttler.ensure(key, limits).set_endpoints(endpoints, now)
             case m.Forget(key):
                 self._throttler.forget(key, revision_missing(str(key)))
-            case m.Routes(hosts):
-                self._gateway.set_table(Table(hosts))
+            case m.Routes(changes):
+                self._gateway.change_routes(changes)
             case m.Sites(hosts):
-                self._gateway.set_sites(Table(hosts))
+                self._gateway.set_sites(Table(dict(hosts)))
             case m.Adopt(public):
                 self._group.create_task(self._adopt(public), name="adopt")
             case m.Drain(instance):

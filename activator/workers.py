@@ -23,7 +23,7 @@ from activator import messages as m
 from activator.instances import Instance
 from activator.limits import GatewayLimits
 from activator.problem import Problem, revision_missing
-from activator.routing import Compiled, ServiceKey, Table, lead_to
+from activator.routing import Compiled, RouteChanges, ServiceKey, Table, lead_to
 from activator.throttler import Backend, Throttler
 from core.clock import Clock
 from core.stats import InstanceKey, RequestStatistic, RevisionKey
@@ -159,7 +159,7 @@ class Workers:
         self._clock = clock
         self._links: list[WorkerLink] = []
         self._listeners: list[tuple[socket.socket, bool]] = []
-        self._table = Table({})
+        self.table = Table()  # the gateway's of this process
         self._sites: Compiled = {}
         self._stopping = False
         self._spawning = asyncio.Lock()
@@ -207,9 +207,8 @@ class Workers:
         names = {name for link in self._links for name in link.numbers}
         return {name: sum(link.numbers.get(name, 0.0) for link in self._links) for name in names}
 
-    def set_table(self, table: Table) -> None:
-        self._table = table
-        self._send(m.Routes(table.hosts))
+    def change_routes(self, changes: RouteChanges) -> None:
+        self._send(m.Routes(changes))
 
     def set_sites(self, sites: Table) -> None:
         """Their answers are made in this process."""
@@ -250,7 +249,7 @@ class Workers:
             link.send(m.Setup(self._limits, index / self._count))
             for backend in self._throttler.backends.values():
                 link.send(_instances(backend))
-            link.send(m.Routes(self._table.hosts))
+            link.send(m.Routes(self.table.hosts))
             link.send(m.Sites(self._sites))
             self._links.append(link)
             for listener, public in list(self._listeners):

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from core.clock import Clock
 from core.reconcile.controller import Controller, Watched
-from core.resources.core_services import CORE_SERVICE
+from core.resources.core_services import CORE_SERVICE, is_placeholder
 from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.networking import INGRESS
 from core.settings.domain import CLUSTER_DOMAIN
@@ -23,6 +23,7 @@ Sink: TypeAlias = Callable[[Sequence[str]], None]
 """Takes all names, in order; called when they differ from those before."""
 
 _ALL = ObjectKey("", "names")  # one key: however many objects change at once, the names are told once
+_GATHERED_S = 0.02  # all names are told anew: a burst of changes is worth one telling
 
 
 class Names:
@@ -33,7 +34,10 @@ class Names:
         self._sinks = sinks
         self._names: dict[tuple[str, ObjectKey], Sequence[str]] = {}  # by plural and object
         self._told: Sequence[str] | None = None
-        watches = (Watched(INGRESS, self._note_ingress), Watched(CORE_SERVICE, self._note_service))
+        watches = (
+            Watched(INGRESS, self._note_ingress, _GATHERED_S),
+            Watched(CORE_SERVICE, self._note_service, _GATHERED_S),
+        )
         self._controller = Controller("names", store, self._reconcile, watches, clock)
 
     async def run(self, started: Started) -> None:
@@ -52,7 +56,8 @@ class Names:
         return self._note(INGRESS, event, ingress_names(event.object))
 
     def _note_service(self, event: WatchEvent) -> Iterable[ObjectKey]:
-        return self._note(CORE_SERVICE, event, service_names(event.object))
+        # A Route's Ingress has the names of its placeholders.
+        return () if is_placeholder(event.object) else self._note(CORE_SERVICE, event, service_names(event.object))
 
     def _note(self, kind: Kind[Any], event: WatchEvent, names: Sequence[str]) -> Iterable[ObjectKey]:
         place = (kind.plural, key_of(event.object))

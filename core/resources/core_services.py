@@ -14,7 +14,17 @@ from core.errors import FieldError
 from core.resources.containers import IntOrString
 from core.resources.core_v1 import AGE, ObjectReference
 from core.resources.fields import doc, key_default, keyed, unhonored, whole
-from core.resources.meta import AdmissionContext, Column, Condition, Json, Kind, Lifetime, Model, Resource
+from core.resources.meta import (
+    AdmissionContext,
+    Column,
+    Condition,
+    Json,
+    Kind,
+    Lifetime,
+    Model,
+    Resource,
+    controller_of,
+)
 from core.resources.names import (
     check_dns1035_label,
     check_dns1123_label,
@@ -228,3 +238,8 @@ ENDPOINTS: Kind[Endpoints] = Kind(
     generation=False,
     columns=(Column("Endpoints", "", value=_endpoints), AGE),
 )
+
+
+def is_placeholder(service: Json) -> bool:
+    """Whether it stands for a host of a Knative Route, which made it (deploy/controllers/placeholders)."""
+    return (controller_of(service) or {}).get("kind") == "Route"

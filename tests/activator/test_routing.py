@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from activator.routing import (
     Table,
     compile_ingress,
     compile_service,
-    merge,
     route,
     split_port,
 )
@@ -39,8 +38,9 @@ def to(name: str, **more: Any) -> dict[str, Any]:
 
 
 def table(*rules: dict[str, Any], services: tuple[dict[bytes, Any], ...] = (), **spec: Any) -> Table:
-    ingress = INGRESS.parse({"metadata": {"name": "x"}, "spec": {"rules": list(rules), **spec}})
-    return merge([compile_ingress(ingress)], services)
+    ingress = {"metadata": {"name": "x"}, "spec": {"rules": list(rules), **spec}}
+    INGRESS.parse(ingress)  # it is one
+    return Table(dict(ChainMap(compile_ingress(ingress), *services)))
 
 
 def request(host: str, target: str = "/", *fields: str) -> RequestHead:
@@ -189,14 +189,6 @@ LOCAL = {
 def test_core_services_by_their_cluster_local_names(host: str, where: str) -> None:
     services = compile_service("default", "db", (9090, 80), "cluster.local")
     assert goes_to(route(table(services=(services,)), request(host), EvenDraw())) == where
-
-
-def test_an_ingress_wins_over_a_core_service_and_the_older_over_the_younger() -> None:
-    old = compile_ingress(INGRESS.parse({"metadata": {}, "spec": {"rules": [rule("a.default.svc", to("old"))]}}))
-    young = compile_ingress(INGRESS.parse({"metadata": {}, "spec": {"rules": [rule("a.default.svc", to("young"))]}}))
-    routes = merge([old, young], [compile_service("default", "a", (80,), "cluster.local")])
-    assert goes_to(route(routes, request("a.default.svc"), EvenDraw())) == "default/old"
-    assert goes_to(route(routes, request("a.default"), EvenDraw())) == "default/a:80"
 
 
 def test_an_external_name_is_an_alias() -> None:

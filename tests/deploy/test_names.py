@@ -36,16 +36,24 @@ def test_sinks_hear_of_changes_and_of_nothing_else() -> None:
         told: list[Sequence[str]] = []
         async with asyncio.TaskGroup() as group:
             task = await start_service(group, Names(store, clock, [told.append]).run, "names")
-            await settle()
+
+            async def gathered() -> None:
+                await settle()
+                await clock.advance(0.1)
+                await settle()
+
             await store.create(INGRESS, ingress("a", "a.example"))
-            await settle()
+            await gathered()
             await store.modify(INGRESS, "a", "default", lambda old: {**old, "status": {}}, "status")
             await store.create(CORE_SERVICE, {"metadata": {"name": "s", "namespace": "n"}, "spec": {}})
-            await settle()
+            await store.create(CORE_SERVICE, placeholder)
+            await gathered()
             await store.delete(INGRESS, "a", "default")
-            await settle()
+            await gathered()
             task.cancel()
         return told
 
+    route = {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "name": "r", "uid": "1", "controller": True}
+    placeholder = {"metadata": {"name": "r", "namespace": "n", "ownerReferences": [route]}, "spec": {}}
     services = ["s.n", "s.n.svc", "s.n.svc.cluster.local"]
     assert asyncio.run(scenario()) == [[], ["a.example"], ["a.example", *services], services]
