@@ -16,6 +16,7 @@ from core.stats import InstanceKey, InstanceLoads
 from core.store.base import Store
 from deploy.backoff import Failures
 from deploy.planning import Planner
+from deploy.pod_folders import PodFolders
 from deploy.podplan import Planned
 from deploy.podsources import Source, mounted
 from deploy.podstatus import Waiting
@@ -37,6 +38,7 @@ class Tools:
     planner: Planner
     failures: Failures
     volumes: VolumeFiles
+    folders: PodFolders
     recorder: Recorder
 
 
@@ -52,6 +54,7 @@ class Groundwork:
     ) -> None:
         self._instance, self._look, self._reporter = instance, look, reporter
         self._planner, self._volumes, self._clock = tools.planner, tools.volumes, tools.clock
+        self._folders = tools.folders
         self._planned: Planned | None = None
         self._mounted: frozenset[Source] = frozenset()
         self._outdated = False  # what is being planned
@@ -76,8 +79,7 @@ class Groundwork:
                 await self._wait_blocked(error)
 
     async def open(self, planned: Planned) -> Sandbox:
-        for folder in (planned.plan.log_dir, planned.plan.scratch_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+        self._folders.make(self._planner.places.of_pod(self._instance))
         while True:
             try:
                 self.sandbox = await self._planner.runtime(self._look()).sandbox(planned.plan)

@@ -20,7 +20,7 @@ from core.resources.pods import POD
 from core.resources.timestamps import epoch_of
 from core.stats import InstanceKey
 from core.store.base import Store
-from deploy.podplan import Places
+from deploy.podplan import LOGS, Places
 from deploy.runtimes.logfile import LOG_FILES
 
 FOLLOW_POLL_S = 0.1
@@ -41,7 +41,7 @@ class PodLogs:
         metadata = pod["metadata"]
         instance = InstanceKey(metadata["namespace"], metadata["name"], metadata["uid"])
         name = f"{query.container}.previous.log" if query.previous else f"{query.container}.log"
-        path = self._places.of_pod(instance) / "logs" / name
+        path = self._places.of_pod(instance) / LOGS / name
         if not path.exists():
             who = f'container "{query.container}" in pod "{metadata["name"]}"'
             if query.previous:

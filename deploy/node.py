@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from core.tasks import Started
 from deploy.backoff import Failures
 from deploy.groundwork import Tools
 from deploy.planning import KINDS, Host, Planner
+from deploy.pod_folders import PodFolders
 from deploy.podplan import Places
 from deploy.pods import PodLoop
 from deploy.podsources import Source
@@ -45,10 +45,12 @@ class Node:
     def __init__(
         self, store: Store, clock: Clock, loads: InstanceLoads, planner: Planner, volumes: VolumeFiles
     ) -> None:
-        self._store, self._clock, self._places = store, clock, planner.places
+        self._store, self._clock = store, clock
         self.volumes = volumes
         recorder = Recorder(store, clock, COMPONENT)
-        self._tools = Tools(store, clock, loads, planner, Failures(), volumes, recorder)
+        self._tools = Tools(
+            store, clock, loads, planner, Failures(), volumes, PodFolders(planner.places.pods), recorder
+        )
         self._loops: dict[str, PodLoop] = {}  # by uid
 
     async def run(self, started: Started) -> None:
@@ -67,7 +69,7 @@ class Node:
     async def _follow(self, group: asyncio.TaskGroup, started: Started) -> None:
         listing = await self._store.list(POD)
         present = {pod["metadata"]["uid"]: pod for pod in listing.items}
-        self._sweep(present)
+        self._tools.folders.sweep({*present, *self._loops})
         for uid, loop in self._loops.items():
             if uid not in present:
                 loop.removed()
@@ -126,14 +128,6 @@ class Node:
             log.exception("the loop of a pod failed", pod=loop.instance.name, error=str(error))
             return False
         return True
-
-    def _sweep(self, present: Mapping[str, Json]) -> None:
-        """Folders of Pods that are no more: an earlier platform was killed."""
-        self._places.pods.mkdir(parents=True, exist_ok=True, mode=0o755)
-        for folder in self._places.pods.iterdir():
-            uid = folder.name.rpartition("_")[2]
-            if uid not in present and uid not in self._loops:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def this_machine(ip: str = "127.0.0.1") -> Host:

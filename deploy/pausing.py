@@ -72,7 +72,7 @@ class Pausing:
         asked = self._clock.wall()
         await sandbox.resume()
         reporter.begin_again(asked)
+        self.paused = False
+        await reporter.report()  # first: a request waits for it, and it was ready when it was frozen
         for loop in loops:
             loop.resume()
-        self.paused = False
-        reporter.touch(True)

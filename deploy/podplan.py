@@ -24,6 +24,7 @@ from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, PlannedVolum
 from deploy.runtimes.base import LAST_WORDS_PATH, ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
 
 DEFAULT_GRACE_S = 30.0
+LOGS, SCRATCH = "logs", "scratch"  # in the folder of a Pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
     metadata, spec = typed.metadata, typed.spec
     instance = InstanceKey(metadata.namespace or "", metadata.name, metadata.uid or "")
     folder = places.of_pod(instance)
-    scratch = folder / "scratch"
+    scratch = folder / SCRATCH
     volumes = _Volumes(plan_volumes(spec, pod, sources, machine), places, scratch)
     serving = serving_container(typed)
     containers = []
@@ -69,7 +70,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
         template=_digest(containers, scratch, typed),
         containers=tuple(containers),
         port=declared_port(typed),
-        log_dir=folder / "logs",
+        log_dir=folder / LOGS,
         scratch_dir=scratch,
         registry_auth=registry_auth(sources, [each.name for each in spec.image_pull_secrets or ()]),
         hosts={name: alias.ip for alias in spec.host_aliases or () for name in alias.hostnames or ()},

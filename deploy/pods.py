@@ -7,7 +7,6 @@ is to go: drain, stop, clean up, remove the object. `deploy/node` makes one per 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Hashable
 
 import structlog
@@ -263,7 +262,7 @@ class PodLoop:
         """Its folder, and the object."""
         tools, name, namespace = self._tools, self.instance.name, self.instance.namespace
         folder = tools.planner.places.of_pod(self.instance)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)  # a rmdir may take a millisecond
+        await asyncio.to_thread(tools.folders.remove, folder)
         options = DeleteOptions(uid=self.instance.uid, grace_period_s=0)
         while True:
             try:
