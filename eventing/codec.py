@@ -11,15 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from core.inside import Fields
 from eventing import json_format
 from eventing.attributes import KNOWN, Invalid, fault_of, name_fault, shown
 from eventing.event import Event, Value, text_of
-
-Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
-"""Header fields with names in lower case."""
 
 EVENT_BYTES_CARRIED: Final = 64 * 1024
 """Every intermediary has to carry an event of this size (CloudEvents 1.0.2, section 5)."""
