@@ -23,6 +23,11 @@ def note(text: str) -> None:
     problems.print(text, markup=False, style="dim")
 
 
+def print_text(text: str) -> None:
+    """As it is, without a newline of ours."""
+    sys.stdout.write(text)
+
+
 def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 

@@ -86,6 +86,7 @@ def test_lists_and_descriptions(shell: Shell, hello: str) -> None:
     assert "http://hello." in shell("route", "list")
     assert "AllTrafficAssigned" in shell("route", "describe", hello)
     assert json.loads(shell("service", "list", "--json"))["items"][0]["metadata"]["name"] == hello
+    assert shell("service", "list", "-o", "jsonpath={.items[*].metadata.name}") == hello
     assert shell("route", "list", "-o", "name") == "route.serving.knative.dev/hello\n"
 
 

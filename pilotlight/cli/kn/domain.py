@@ -10,8 +10,8 @@ from core.clients.kubernetes import KubernetesClient
 from core.resources.meta import Json
 from core.resources.serving import DOMAIN_MAPPING
 from pilotlight.cli.kn.describe import DOMAIN_HEADER, describe_plain, domain_row
+from pilotlight.cli.kn.formats import AsJson
 from pilotlight.cli.kn.objects import (
-    AsJson,
     Deleting,
     Namespace,
     TargetName,

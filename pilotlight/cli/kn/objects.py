@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -14,20 +13,11 @@ from core.clock import SystemClock
 from core.errors import ApiError
 from core.resources.meta import Json, Kind
 from pilotlight.cli.expansion import Command, expand, option
-from pilotlight.cli.output import print_json, print_table, print_yaml, say
+from pilotlight.cli.kn.formats import JSON_OUTPUT, AsJson, Output, emit
+from pilotlight.cli.output import print_json, print_table, say
 from pilotlight.cli.session import Session
 from pilotlight.cli.waiting import wait_gone
 
-
-class Format(StrEnum):
-    JSON = "json"
-    YAML = "yaml"
-    NAME = "name"
-    URL = "url"
-
-
-Output = Annotated[Format | None, typer.Option("--output", "-o", help="Instead of the table or the text.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")]
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Only with these labels, as app=x,tier!=y.")]
 NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave the header line out.")]
@@ -39,22 +29,6 @@ def namespace_of(context: typer.Context, given: str | None) -> str:
     """`-n` after the command's name wins over the global one."""
     session: Session = context.obj
     return given or session.namespace
-
-
-def emit(kind: Kind[Any], value: Json, output: Format) -> None:
-    """An object, or a list of them, in the chosen format."""
-    items: Sequence[Json] = value.get("items", [value])
-    match output:
-        case Format.JSON:
-            print_json(value)
-        case Format.YAML:
-            print_yaml(value)
-        case Format.NAME:
-            for item in items:
-                say(f"{kind.singular}.{kind.group}/{item['metadata']['name']}")
-        case Format.URL:
-            for item in items:
-                say((item.get("status") or {}).get("url") or "")
 
 
 def print_objects(
@@ -91,7 +65,7 @@ def add_list(app: typer.Typer, kind: Kind[Any], header: Sequence[str], row: Row)
         if name:
             query["fieldSelector"] = f"metadata.name={name}"
         listing = session.run(lambda client: client.list(kind, scope, **query))
-        if chosen := Format.JSON if as_json else output:
+        if chosen := JSON_OUTPUT if as_json else output:
             emit(kind, listing, chosen)
             return
         now = SystemClock().wall()
@@ -111,7 +85,7 @@ def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
     ) -> None:
         session: Session = context.obj
         obj = session.run(lambda client: client.get(kind, name, namespace_of(context, namespace)))
-        if chosen := Format.JSON if as_json else output:
+        if chosen := JSON_OUTPUT if as_json else output:
             emit(kind, obj, chosen)
             return
         for line in lines(obj, SystemClock().wall()):

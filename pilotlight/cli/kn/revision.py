@@ -12,18 +12,15 @@ from core.resources.meta import Json
 from core.resources.serving import REVISION, SERVICE
 from core.resources.serving_labels import ROUTING_STATE_LABEL, SERVICE_LABEL
 from pilotlight.cli.kn.describe import REVISION_HEADER, describe_revision, revision_row
+from pilotlight.cli.kn.formats import JSON_OUTPUT, AsJson, Output, emit
 from pilotlight.cli.kn.objects import (
     AllNamespaces,
-    AsJson,
     Deleting,
-    Format,
     Namespace,
     NoHeaders,
-    Output,
     Selector,
     add_describe,
     delete_objects,
-    emit,
     namespace_of,
     print_objects,
     with_deleting,
@@ -58,7 +55,7 @@ def list_command(
 
     listing, services = session.run(work)
     listing["items"].sort(key=lambda item: item["metadata"]["creationTimestamp"], reverse=True)
-    if chosen := Format.JSON if as_json else output:
+    if chosen := JSON_OUTPUT if as_json else output:
         emit(REVISION, listing, chosen)
         return
     owners = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in services}

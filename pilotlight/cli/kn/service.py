@@ -22,8 +22,8 @@ from core.resources.serving_labels import CREATOR_ANNOTATION, LAST_MODIFIER_ANNO
 from pilotlight.cli.functions import apply_service
 from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, service_row
 from pilotlight.cli.kn.edits import edit_image_lock
+from pilotlight.cli.kn.formats import AsJson
 from pilotlight.cli.kn.objects import (
-    AsJson,
     Deleting,
     Namespace,
     TargetName,

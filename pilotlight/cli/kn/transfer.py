@@ -28,7 +28,8 @@ from core.resources.serving_labels import (
     ROUTING_STATE_MODIFIED_ANNOTATION,
     SERVICE_LABEL,
 )
-from pilotlight.cli.kn.objects import AsJson, Format, Namespace, TargetName, emit, namespace_of
+from pilotlight.cli.kn.formats import JSON_OUTPUT, AsJson, Chosen, Format, Output, emit
+from pilotlight.cli.kn.objects import Namespace, TargetName, namespace_of
 from pilotlight.cli.kn.options import read_text
 from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem
@@ -61,13 +62,14 @@ def export_command(
     name: TargetName,
     with_revisions: Annotated[bool, typer.Option(help="With the revisions that get traffic.")] = False,
     mode: Annotated[Mode, typer.Option(help="For `service import`, or for `kubectl apply`.")] = Mode.EXPORT,
-    output: Annotated[Format, typer.Option("--output", "-o", help="yaml or json.")] = Format.YAML,
+    output: Output = None,
     as_json: AsJson = False,
     namespace: Namespace = None,
 ) -> None:
     """Print a service, and its revisions, as a document to keep or to move."""
-    if output not in (Format.JSON, Format.YAML):
-        raise UsageProblem(f"--output {output}: expected json or yaml")
+    chosen = JSON_OUTPUT if as_json else output or Chosen(Format.YAML)
+    if chosen.format not in (Format.JSON, Format.YAML):
+        raise UsageProblem(f"--output {chosen.format}: expected json or yaml")
     session: Session = context.obj
     scope = namespace_of(context, namespace)
 
@@ -79,7 +81,7 @@ def export_command(
 
     service, revisions = session.run(work)
     document = make_replay(service, revisions) if mode is Mode.REPLAY else make_export(service, revisions)
-    emit(SERVICE, document, Format.JSON if as_json else output)
+    emit(SERVICE, document, chosen)
 
 
 @with_waiting
