@@ -19,6 +19,7 @@ from core.resources.eventing_delivery import DeliverySpec, DeliveryStatus
 from core.resources.eventing_filters import SubscriptionsAPIFilter, TriggerFilter
 from core.resources.eventing_labels import BROKER_CLASS_ANNOTATION, GROUP, WEBHOOK
 from core.resources.eventing_options import BrokerOptions, SubscriptionOptions
+from core.resources.eventing_rules import warn_of
 from core.resources.fields import doc
 from core.resources.meta import Column, Json, Kind, Model, Resource
 
@@ -140,7 +141,7 @@ BROKER: Kind[Broker] = Kind(
     columns=(URL, AGE, *READY, Column("Class", "metadata.annotations", priority=1, value=_broker_class)),
     default=rules.default_broker,
     validate=rules.validate_broker,
-    warn=rules.warn_of(BrokerOptions),
+    warn=warn_of(BrokerOptions),
     merge_patch_only=True,
     webhook=WEBHOOK,
 )
@@ -154,7 +155,7 @@ TRIGGER: Kind[Trigger] = Kind(
     columns=(Column("Broker", "spec.broker"), Column("Subscriber_URI", "status.subscriberUri"), AGE, *READY),
     default=rules.default_trigger,
     validate=rules.validate_trigger,
-    warn=rules.warn_of(SubscriptionOptions),
+    warn=warn_of(SubscriptionOptions),
     merge_patch_only=True,
     webhook=WEBHOOK,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -22,19 +22,13 @@ from core.resources.eventing_destinations import (
     validate_reference,
 )
 from core.resources.eventing_filters import validate_attributes, validate_filters
-from core.resources.eventing_options import (
-    BrokerOptions,
-    DeliveryOptions,
-    SubscriptionOptions,
-    check_options,
-    warn_options,
-)
+from core.resources.eventing_options import BrokerOptions, SubscriptionOptions, check_options
+from core.resources.eventing_rules import check_unchanged, quoted, stamp_user
 from core.resources.knative_errors import Errors, both_of, generic, missing, via
-from core.resources.meta import AdmissionContext, Json, Warn
+from core.resources.meta import AdmissionContext, Json
 from core.settings import config_maps
 from core.settings.eventing import BrokerDefaults
 
-IMMUTABLE: Final = "Immutable fields changed (-old +new)"
 REQUIRED_ATTRIBUTES: Final = ("type", "source", "specversion", "id")
 
 
@@ -63,7 +57,7 @@ def validate_broker(obj: Json, context: AdmissionContext) -> Sequence[FieldError
         errors += via("config", validate_reference(spec["config"]))
     errors = via("spec", errors + via("delivery", validate_delivery(spec.get("delivery"))))
     if context.old is not None:
-        errors += _check_unchanged(context.old.get("spec") or {}, spec, "config")
+        errors += check_unchanged(context.old.get("spec") or {}, spec, "config")
         before, after = (_class(each) for each in (context.old, obj))
         if before != after:
             changed = f"-: {quoted(before)}\n+: {quoted(after)}"
@@ -92,8 +86,8 @@ def validate_trigger(obj: Json, context: AdmissionContext) -> Sequence[FieldErro
     errors += via("delivery", validate_delivery(spec.get("delivery")))
     errors = via("spec", errors) + _validate_dependency(obj) + _validate_injection(obj)
     if context.old is not None:
-        errors += _check_unchanged(context.old.get("spec") or {}, spec, "broker")
-        errors += _check_unchanged(context.old.get("spec") or {}, spec, "brokerRef")
+        errors += check_unchanged(context.old.get("spec") or {}, spec, "broker")
+        errors += check_unchanged(context.old.get("spec") or {}, spec, "brokerRef")
     return errors + check_options(SubscriptionOptions, obj)
 
 
@@ -110,41 +104,9 @@ def validate_event_type(obj: Json, context: AdmissionContext) -> Sequence[FieldE
     return via("spec", errors)
 
 
-def warn_of(options: type[DeliveryOptions]) -> Warn:
-    """The `warn` hook of a kind that takes these options."""
-
-    def warn(obj: Json, context: AdmissionContext) -> Sequence[str]:
-        return warn_options(options, obj)
-
-    return warn
-
-
-def stamp_user(obj: Json, context: AdmissionContext, group: str) -> None:
-    """Who made it, and who changed its spec last, under the kind's own group."""
-    if not context.user:
-        return
-    annotations = obj["metadata"].get("annotations") or {}
-    if context.old is None:
-        annotations = {**annotations, f"{group}/creator": context.user}
-    elif context.old.get("spec") == obj.get("spec"):
-        return
-    obj["metadata"]["annotations"] = {**annotations, f"{group}/lastModifier": context.user}
-
-
-def quoted(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 def _class(obj: Json) -> str:
     annotations = obj["metadata"].get("annotations") or {}
     return str(annotations.get(labels.BROKER_CLASS_ANNOTATION, ""))
-
-
-def _check_unchanged(old: Json, new: Json, field: str) -> Errors:
-    if old.get(field) == new.get(field):
-        return []
-    changed = f"-: {quoted(old.get(field))}\n+: {quoted(new.get(field))}"
-    return generic(IMMUTABLE, f"spec.{field}", detail=changed)
 
 
 def _validate_broker_choice(spec: Json) -> Errors:

@@ -9,6 +9,8 @@ from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
+from core.resources.flows import PARALLEL, SEQUENCE
+from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind
 from core.resources.networking import INGRESS
 from core.resources.pods import POD
@@ -36,4 +38,9 @@ KINDS: tuple[Kind[Any], ...] = (
     BROKER,
     TRIGGER,
     EVENT_TYPE,
+    CHANNEL,
+    IN_MEMORY_CHANNEL,
+    SUBSCRIPTION,
+    SEQUENCE,
+    PARALLEL,
 )

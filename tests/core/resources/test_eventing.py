@@ -7,37 +7,25 @@ from typing import Any
 
 import pytest
 
-from core.resources import eventing_delivery, eventing_destinations, eventing_filters, eventing_validation
+from core.resources import (
+    eventing_delivery,
+    eventing_destinations,
+    eventing_filters,
+    eventing_rules,
+    eventing_validation,
+)
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
-from core.resources.knative_errors import sentences
-from core.resources.meta import AdmissionContext, Json, Kind
+from core.resources.meta import AdmissionContext, Json
 from core.settings import config_maps
 from core.settings.eventing import parse_broker_defaults
+from tests.support.eventing_documents import SINK, admitted, document, refusal
 
-COVERED = (eventing_delivery, eventing_destinations, eventing_filters, eventing_validation)
-SINK = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "f"}}
+COVERED = (eventing_delivery, eventing_destinations, eventing_filters, eventing_rules, eventing_validation)
 CLASS = "eventing.knative.dev/broker.class"
-
-
-def document(spec: Json, annotations: Json | None = None) -> Json:
-    metadata: Json = {"name": "x", "namespace": "ns"} | ({"annotations": annotations} if annotations else {})
-    return {"metadata": metadata, "spec": spec}
 
 
 def trigger(annotations: Json | None = None, **spec: Any) -> Json:
     return document({"broker": "default", "subscriber": copy.deepcopy(SINK), **spec}, annotations)
-
-
-def admitted(kind: Kind[Any], obj: Json, **context: Any) -> Json:
-    result = copy.deepcopy(obj)
-    kind.model.model_validate({**result, "apiVersion": kind.api_version, "kind": kind.kind})
-    kind.default(result, AdmissionContext(**context))
-    return result
-
-
-def refusal(kind: Kind[Any], obj: Json, old: Json | None = None) -> str:
-    """As admission does it: schema, defaults, rules."""
-    return sentences(kind.validate(admitted(kind, obj, old=old), AdmissionContext(old=old)))
 
 
 def test_a_broker_that_says_nothing() -> None:
