@@ -1,4 +1,8 @@
-"""Broker, Trigger, EventType: defaults, refusals, warnings; their rules are in the modules of `COVERED`."""
+"""Broker, Trigger, EventType: defaults, refusals, warnings.
+
+Of core/resources/eventing_validation.py and what it calls: core/resources/eventing_delivery.py,
+core/resources/eventing_destinations.py, core/resources/eventing_filters.py, core/resources/eventing_rules.py.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,12 @@ from typing import Any
 
 import pytest
 
-from core.resources import (
-    eventing_delivery,
-    eventing_destinations,
-    eventing_filters,
-    eventing_rules,
-    eventing_validation,
-)
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.meta import AdmissionContext, Json
 from core.settings import config_maps
 from core.settings.eventing import parse_broker_defaults
 from tests.support.eventing_documents import SINK, admitted, document, refusal
 
-COVERED = (eventing_delivery, eventing_destinations, eventing_filters, eventing_rules, eventing_validation)
 CLASS = "eventing.knative.dev/broker.class"
 
 
