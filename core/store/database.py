@@ -22,6 +22,7 @@ _BUSY_S = 5.0
 # What the WAL may keep on disk after a checkpoint; SQLite never shrinks it otherwise.
 _WAL_BYTES = 8 * 1024 * 1024
 
+_COLUMNS = "kind, namespace, name, version, data, checksum"
 _PUT = """
 insert into objects (kind, namespace, name, version, data, checksum) values (?, ?, ?, ?, ?, ?)
 on conflict (kind, namespace, name) do update
@@ -121,7 +122,7 @@ class Database:
             return self._read(now)
         except sqlite3.DatabaseError as error:
             self._drop()
-            left = [] if _is_about_space(error) else [*read_what_is_left(self._path)]
+            left = [] if _is_about_space(error) else [*read_what_is_left(self._path, "objects", _COLUMNS)]
             if not left:
                 raise
         aside = set_file_aside(self._path, now)
@@ -189,9 +190,7 @@ def _connect(path: Path, bytes_max: int | None) -> sqlite3.Connection:
 def _stored(connection: sqlite3.Connection) -> Iterator[tuple[int, str, str, str, int, bytes, int]]:
     # Text that is no longer UTF-8 must not end the read: it is a damaged row like any other.
     connection.text_factory = lambda text: text.decode(errors="replace")
-    yield from connection.execute(
-        "select rowid, kind, namespace, name, version, data, checksum from objects order by rowid"
-    )
+    yield from connection.execute(f"select rowid, {_COLUMNS} from objects order by rowid")
     connection.text_factory = str
 
 

@@ -1,7 +1,7 @@
 """What can still be read of a SQLite file with torn pages, row by row.
 
-`core/store/database.py` calls it once, when a file cannot be read from end to end; checking what the rows hold is its
-own business.
+`core/store/database.py` and the event log call it when a file cannot be read from end to end; checking what the rows
+hold is their own business.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-_COLUMNS = "rowid, kind, namespace, name, version, data, checksum"
 
 
 def set_file_aside(path: Path, now: float) -> Path:
@@ -24,22 +22,23 @@ def set_file_aside(path: Path, now: float) -> Path:
     return path.rename(aside)
 
 
-def read_what_is_left(path: Path) -> Iterator[tuple[Any, ...]]:
-    """The rows of `objects` that can be read, as `_COLUMNS`; none where even the table cannot be found."""
+def read_what_is_left(path: Path, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of the table that can be read: rowid, then `columns`; none where even the table cannot be found."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.text_factory = lambda text: text.decode(errors="replace")
+    select = f"select rowid, {columns} from {table}"
     try:
         seen: set[int] = set()
         # From both ends up to the first torn page, then one by one between the two.
         for order in ("asc", "desc"):
-            for row in _until_torn(connection, f"select {_COLUMNS} from objects order by rowid {order}", ()):
+            for row in _until_torn(connection, f"{select} order by rowid {order}", ()):
                 if row[0] in seen:
                     return
                 seen.add(row[0])
                 yield row
         for rowid in range(1, max(seen, default=0)):
             if rowid not in seen:
-                yield from _until_torn(connection, f"select {_COLUMNS} from objects where rowid = ?", (rowid,))
+                yield from _until_torn(connection, f"{select} where rowid = ?", (rowid,))
     finally:
         connection.close()
 

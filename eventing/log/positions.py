@@ -53,6 +53,10 @@ class Position:
         place = bisect_right(self._firsts, offset) - 1
         return place >= 0 and offset < self._ends[place]
 
+    def acked_below(self, offset: int) -> int:
+        """How many of the offsets from `low` to before this one are acknowledged."""
+        return sum(min(end, offset) - first for first, end in self.ranges if first < offset)
+
     def next_unacked(self, offset: int) -> int:
         """The lowest unacknowledged offset that is not below this one."""
         if offset <= self.low:

@@ -1,0 +1,270 @@
+"""The disk of the event log: statements in, one synced transaction out.
+
+It blocks, so only the log's writer thread calls it. It knows tables, not events: what the rows mean is decided in
+`commits`, `cursors` and `dead_letters`, and reading groups is `reading`'s, on a connection and a thread of its own, so
+that no reader waits for a sync.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+from zlib import crc32
+
+from core.errors import PermanentError, StoreFull
+from core.store.salvage import read_what_is_left, set_file_aside
+from eventing.log.positions import Position
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+FORMAT = 1  # of the file; a newer one is refused
+APPLICATION_ID = 0x50494C45  # "PILE"
+_BUSY_S = 5.0
+_WAL_BYTES = 64 * 1024 * 1024
+_TABLES = {
+    "streams": "number, name, head, tail",
+    "groups": "number, stream, first, count, time_ms, bytes, ids, data",
+    "subscriptions": "number, name, stream, held, position, checksum",
+    "attempts": "subscription, offset, number, time_ms, code, reason",
+    "dead_letters": "number, subscription, stream, offset, time_ms, reason, attempts, event, checksum, fate",
+}
+_SALVAGED_AT_ONCE = 1000
+
+Statement: TypeAlias = tuple[str, Sequence[tuple[Any, ...]]]
+"""SQL, and the rows to execute it with."""
+
+
+def one_thread(name: str) -> Executor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What the log does its work with. Tests put connections in that fail between any two writes."""
+
+    connection: type[sqlite3.Connection] = sqlite3.Connection
+    executor: Callable[[str], Executor] = one_thread
+    bytes_max: int | None = None
+
+    def connect(self, path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(
+            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, factory=self.connection
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStream:
+    number: int
+    name: str
+    head: int
+    tail: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubscription:
+    """`position` is None where its checksum no longer matches."""
+
+    number: int
+    name: str
+    stream: int
+    held: bool
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file as it was found, without its events. `aside` is where a file with torn pages was put."""
+
+    streams: Sequence[StoredStream]
+    subscriptions: Sequence[StoredSubscription]
+    attempts: Sequence[tuple[int, int, int, int, int | None, str]]
+    last_dead_letter: int
+    aside: Path | None
+
+
+class Database:
+    """One SQLite file in WAL mode with `synchronous=FULL`: NORMAL would not sync at commit."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.path = path
+        self.generation = 0
+        """Rises when another file takes this one's place: whoever has it open opens it again."""
+        self.aside: Path | None = None
+        self._disk = disk
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self, now: float) -> Contents:
+        """Makes or reads the file; `now` in epoch seconds. PermanentError, StoreFull."""
+        try:
+            try:
+                self._finish_mending()
+                self._connection = self._connect(self.path)
+                return self._read()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self.mend(now)
+                return self._read()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if is_damage(error):
+                message = f"{self.path} cannot be read ({error}): move it away to start empty, or put a copy in place"
+                raise PermanentError(message, reason="EventLogUnreadable") from error
+            raise self._refused(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def commit(self, statements: Sequence[Statement]) -> None:
+        """Writes all of it and syncs, or nothing of it. StoreFull; sqlite3.DatabaseError where the file is damaged."""
+        connection = self._opened()
+        try:
+            connection.execute("begin immediate")
+            for sql, rows in statements:
+                if len(rows) == 1:
+                    connection.execute(sql, rows[0])
+                else:
+                    connection.executemany(sql, rows)
+            connection.execute("commit")
+        except sqlite3.DatabaseError as error:
+            _roll_back(connection)
+            if is_damage(error):
+                raise
+            raise self._refused(error) from error
+
+    def mend(self, now: float) -> None:
+        """Puts what can be read of a damaged file in a new one. sqlite3.DatabaseError where that is nothing.
+
+        The damaged one is renamed first and the new one gets its name last, so that a crash in between is seen.
+        """
+        self.close()
+        self._fill_from(set_file_aside(self.path, now))
+
+    def _fill_from(self, aside: Path) -> None:
+        if not any(next(read_what_is_left(aside, table, "number"), None) for table in ("streams", "groups")):
+            aside.rename(self.path)
+            raise sqlite3.DatabaseError("neither streams nor events can be read")
+        new = self.path.with_name(f"{self.path.name}.mending")
+        new.unlink(missing_ok=True)
+        self._connection = self._connect(new)
+        for table, columns in _TABLES.items():
+            marks = ", ".join("?" * (columns.count(",") + 1))
+            put = f"insert or ignore into {table} ({columns}) values ({marks})"
+            rows = (tuple(values) for _, *values in read_what_is_left(aside, table, columns))
+            while some := list(islice(rows, _SALVAGED_AT_ONCE)):
+                self.commit([(put, some)])
+        self.close()
+        new.rename(self.path)
+        self._connection = self._connect(self.path)
+        self.aside = aside
+        self.generation += 1
+
+    def _finish_mending(self) -> None:
+        """Goes on with a repair that a crash has interrupted."""
+        if not self.path.exists() and (left := sorted(self.path.parent.glob(f"{self.path.name}.damaged-*[0-9]"))):
+            self._fill_from(left[-1])
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        self.close()
+        connection = self._disk.connect(path)
+        try:
+            found = connection.execute("pragma user_version").fetchone()[0]
+            if found > FORMAT:
+                message = f"{path} was written by a newer Pilotlight (format {found}, this one reads {FORMAT})"
+                raise PermanentError(f"{message}: upgrade", reason="EventLogTooNew")
+            for pragma in ("journal_mode = wal", "synchronous = full", f"journal_size_limit = {_WAL_BYTES}"):
+                connection.execute(f"pragma {pragma}")
+            if self._disk.bytes_max is not None:
+                page_bytes = connection.execute("pragma page_size").fetchone()[0]
+                connection.execute(f"pragma max_page_count = {max(self._disk.bytes_max // page_bytes, 1)}")
+            connection.executescript(SCHEMA.read_text())
+            if found < FORMAT:
+                connection.execute(f"pragma application_id = {APPLICATION_ID}")
+                connection.execute(f"pragma user_version = {FORMAT}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _read(self) -> Contents:
+        connection = self._opened()
+        # The outline is read from end to end here, so a torn page of it is found now and not in mid-delivery.
+        outline = {
+            stream: (tail, size)
+            for stream, tail, size in connection.execute(
+                "select stream, max(first + count), sum(bytes) from groups indexed by outline group by stream"
+            )
+        }
+        subscriptions = [
+            StoredSubscription(number, str(name), stream, bool(held), _position(str(name), position, checksum))
+            for number, name, stream, held, position, checksum in connection.execute(
+                "select number, name, stream, held, position, checksum from subscriptions order by number"
+            )
+        ]
+        names = {
+            number: (str(name), head, tail)
+            for number, name, head, tail in connection.execute("select number, name, head, tail from streams")
+        }
+        for number in outline.keys() - names.keys():
+            names[number] = (f"lost/{number}", 0, 0)
+        streams = [
+            StoredStream(number, name, head, max(tail, outline.get(number, (0, 0))[0]), outline.get(number, (0, 0))[1])
+            for number, (name, head, tail) in sorted(names.items())
+        ]
+        attempts = connection.execute(
+            "select subscription, offset, number, time_ms, code, reason from attempts order by 1, 2, 3"
+        ).fetchall()
+        counted = connection.execute("select seq from sqlite_sequence where name = 'dead_letters'").fetchone()
+        last = connection.execute("select max(number) from dead_letters").fetchone()[0]
+        return Contents(streams, subscriptions, attempts, max(counted[0] if counted else 0, last or 0), self.aside)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError(f"{self.path} is not open")
+        return self._connection
+
+    def _refused(self, error: sqlite3.DatabaseError) -> StoreFull:
+        message = f"nothing was written: the event log {self.path} refused it ({error}); free its disk, then try again"
+        return StoreFull(message, retry_after_s=5)
+
+
+def position_row(name: str, position: Position) -> tuple[bytes, int]:
+    """A position as the columns `position` and `checksum`."""
+    data = position.encode()
+    return data, crc32(data, crc32(name.encode()))
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file's structure is broken; everything else may pass."""
+    name: str = getattr(error, "sqlite_errorname", "") or ""
+    if not name:  # Python's own: text that is not UTF-8, or a call that was wrong
+        return not isinstance(error, sqlite3.ProgrammingError)
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def _position(name: str, data: object, checksum: object) -> Position | None:
+    if not isinstance(data, bytes) or crc32(data, crc32(name.encode())) != checksum:
+        return None
+    try:
+        return Position.decode(data)
+    except ValueError:
+        return None
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """SQLite has often rolled back by itself when the disk refused; where it has not, the next begin would fail."""
+    try:
+        if connection.in_transaction:
+            connection.execute("rollback")
+    except sqlite3.DatabaseError:
+        return  # the next commit meets the same fault and reports it
