@@ -19,6 +19,7 @@ BENCHMARKS: tuple[str, ...] = (
     "api_creates",
     "autoscaler_tick",
     "store_writes",
+    "matching",
     "cold_start_python",
     "cold_start_container",
 )
