@@ -1,7 +1,8 @@
 """A DomainMapping's Ingress, its claim and its status (knative.dev/serving/pkg/reconciler/domainmapping).
 
 The Ingress rewrites the host to the target's inside name, and the gateway goes on from there as if that had been asked
-for. A domain belongs to the oldest mapping of its name, whatever its namespace. Called by the controller. Pure.
+for. A domain belongs to the namespace that has its ClusterDomainClaim; where there is none, the oldest mapping of the
+domain may claim it. Called by the controller. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from core.resources.child_names import child_name
 from core.resources.conditions import Conditions, ConditionSet
 from core.resources.core_services import CORE_SERVICE
 from core.resources.meta import Json, owner_reference
-from core.resources.networking import INGRESS, Visibility
+from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS, Visibility
 from core.resources.serving import DOMAIN_MAPPING
 from core.settings.domain import CLUSTER_DOMAIN
 from core.settings.network import NetworkSettings
@@ -41,18 +42,41 @@ def begin(mapping: Json, now: str) -> Conditions:
     return conditions
 
 
-def owns_domain(mapping: Json, same_name: Sequence[Json]) -> bool:
-    """Whether it is the oldest of all mappings of that name."""
-    first = min((*same_name, mapping), key=lambda m: (m["metadata"].get("creationTimestamp", ""), m["metadata"]["uid"]))
-    return bool(first["metadata"]["uid"] == mapping["metadata"]["uid"])
+def oldest(mappings: Sequence[Json]) -> Json:
+    """Of all mappings of a domain the one that has it."""
+    return min(mappings, key=lambda m: (m["metadata"].get("creationTimestamp", ""), m["metadata"]["uid"]))
 
 
-def mark_claim(conditions: Conditions, is_owner: bool) -> None:
-    if is_owner:
-        conditions.mark_true(DOMAIN_CLAIMED)
-    else:
+def mark_claim(conditions: Conditions, mapping: Json, claim: Json | None) -> bool:
+    """Whether the domain is its namespace's."""
+    domain, namespace = mapping["metadata"]["name"], mapping["metadata"]["namespace"]
+    if claim is None:
+        message = f'no ClusterDomainClaim found for domain "{domain}"'
+        conditions.mark_false(DOMAIN_CLAIMED, "DomainClaimFailed", message)
+        return False
+    if claim["spec"].get("namespace") != namespace:
         message = "The domain name is already in use by another DomainMapping"
         conditions.mark_false(DOMAIN_CLAIMED, "DomainAlreadyClaimed", message)
+        return False
+    conditions.mark_true(DOMAIN_CLAIMED)
+    return True
+
+
+def make_claim(mapping: Json) -> Json:
+    """Its label says that it goes with the mapping; one that a user made stays."""
+    metadata = mapping["metadata"]
+    return {
+        "apiVersion": CLUSTER_DOMAIN_CLAIM.api_version,
+        "kind": CLUSTER_DOMAIN_CLAIM.kind,
+        "metadata": {"name": metadata["name"], "labels": {labels.DOMAIN_MAPPING_UID_LABEL: metadata["uid"]}},
+        "spec": {"namespace": metadata["namespace"]},
+    }
+
+
+def goes_with(claim: Json, namespace: str) -> bool:
+    """Whether a claim is one that a mapping of this namespace has made."""
+    made = labels.DOMAIN_MAPPING_UID_LABEL in (claim["metadata"].get("labels") or {})
+    return made and claim["spec"].get("namespace") == namespace
 
 
 def mark_tls(conditions: Conditions, mapping: Json) -> None:

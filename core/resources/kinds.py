@@ -12,7 +12,7 @@ from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.flows import PARALLEL, SEQUENCE
 from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind
-from core.resources.networking import INGRESS
+from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
 from core.resources.pods import POD
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
 from core.resources.workloads import DEPLOYMENT
@@ -35,6 +35,7 @@ KINDS: tuple[Kind[Any], ...] = (
     DOMAIN_MAPPING,
     POD_AUTOSCALER,
     INGRESS,
+    CLUSTER_DOMAIN_CLAIM,
     BROKER,
     TRIGGER,
     EVENT_TYPE,

@@ -1,7 +1,8 @@
-"""`networking.internal.knative.dev/v1alpha1` Ingress: the Route controller's programme for the gateway.
+"""`networking.internal.knative.dev/v1alpha1`: the Route controller's programme for the gateway, and claims on domains.
 
-Knative's own meeting point between Routes, DomainMappings and an ingress implementation (KIngress). `deploy` writes it;
-`activator/routing` compiles all of them into one table. Each split names a *revision*: there is no hop in between.
+Ingress is Knative's own meeting point between Routes, DomainMappings and an ingress implementation (KIngress). `deploy`
+writes it; `activator/routing` compiles all of them into one table. Each split names a *revision*: there is no hop in
+between. A ClusterDomainClaim says which namespace may map a domain; it is kept like all that a user writes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from core.resources.meta import Column, Condition, Kind, Model, Resource
+from core.errors import FieldError
+from core.resources.knative_errors import missing
+from core.resources.meta import AdmissionContext, Column, Condition, Json, Kind, Model, Resource
 
 
 class Visibility(StrEnum):
@@ -85,4 +88,37 @@ INGRESS: Kind[Ingress] = Kind(
         Column("Ready", "status.conditions[type=Ready].status"),
         Column("Reason", "status.conditions[type=Ready].reason"),
     ),
+)
+
+
+class ClusterDomainClaimSpec(Model):
+    namespace: str = Field(default="", description="Whose DomainMapping may use the domain.")
+
+
+class ClusterDomainClaim(Resource):
+    """Named after the domain."""
+
+    spec: ClusterDomainClaimSpec = Field(default_factory=ClusterDomainClaimSpec)
+
+
+def validate_claim(obj: Json, context: AdmissionContext) -> list[FieldError]:
+    """As its CRD and Knative's webhook do."""
+    namespace = (obj.get("spec") or {}).get("namespace")
+    if not namespace:
+        return missing("spec.namespace")
+    return []
+
+
+CLUSTER_DOMAIN_CLAIM: Kind[ClusterDomainClaim] = Kind(
+    group="networking.internal.knative.dev",
+    version="v1alpha1",
+    kind="ClusterDomainClaim",
+    plural="clusterdomainclaims",
+    model=ClusterDomainClaim,
+    short_names=("cdc",),
+    categories=("knative-internal", "networking"),
+    namespaced=False,
+    merge_patch_only=True,
+    status=False,
+    validate=validate_claim,
 )

@@ -1,19 +1,21 @@
-"""DomainMapping → an Ingress for its domain (knative.dev/serving/pkg/reconciler/domainmapping)."""
+"""DomainMapping → a claim on its domain, and an Ingress (knative.dev/serving/pkg/reconciler/domainmapping)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
 
+from core.errors import AlreadyExists
 from core.reconcile.controller import Controller, Watched, owner
 from core.reconcile.objects import is_controlled_by
 from core.reconcile.references import References
 from core.resources.core_services import CORE_SERVICE
 from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json, Kind, ObjectKey, key_of
-from core.resources.networking import INGRESS
+from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
 from core.resources.serving import DOMAIN_MAPPING, ROUTE, SERVICE
 from core.settings import config_maps
+from core.settings.network import NetworkSettings
 from core.store.base import WatchEvent
 from deploy import domain_mappings
 from deploy.controllers.changes import when_settings_change
@@ -34,6 +36,7 @@ class DomainMappingReconciler:
         watches = [
             Watched(DOMAIN_MAPPING, self._same_name),
             Watched(INGRESS, owner(DOMAIN_MAPPING)),
+            Watched(CLUSTER_DOMAIN_CLAIM, self._claimants),
             Watched(CONFIG_MAP, when_settings_change((config_maps.NETWORK,), lambda: tuple(self._mappings))),
         ]
         watches += [Watched(kind, self._references.of(kind)) for kind in TARGETS]
@@ -44,14 +47,15 @@ class DomainMappingReconciler:
         if mapping is None:
             self._references.set(key, ())
             self._mappings.discard(key)
+            await self._release(key)
             return
         self._mappings.add(key)
         network = await self._world.settings.network()
         conditions = domain_mappings.begin(mapping, self._world.now())
         scheme = "https" if mapping["spec"].get("tls") else network.default_external_scheme
         url = self._world.hosts.public_url(key.name, scheme)
-        is_owner = domain_mappings.owns_domain(mapping, await self._rivals(key))
-        domain_mappings.mark_claim(conditions, is_owner)
+        claim = await self._claim(key, mapping, network)
+        is_owner = domain_mappings.mark_claim(conditions, mapping, claim)
         domain_mappings.mark_tls(conditions, mapping)
         host = domain_mappings.target_host(mapping, await self._target(key, mapping))
         ingress_key = ObjectKey(key.namespace, domain_mappings.ingress_name(mapping))
@@ -67,6 +71,29 @@ class DomainMappingReconciler:
             await self._world.delete(INGRESS, ingress_key)
         status = domain_mappings.make_status(mapping, conditions, url)
         await self._world.write_status(DOMAIN_MAPPING, mapping, status)
+
+    async def _claim(self, key: ObjectKey, mapping: Json, network: NetworkSettings) -> Json | None:
+        """The claim on the domain; where there is none, made for the oldest mapping if the settings allow it."""
+        claim = await self._world.find_live(CLUSTER_DOMAIN_CLAIM, key)
+        if claim is not None or not network.autocreate_cluster_domain_claims:
+            return claim
+        first = domain_mappings.oldest([mapping, *await self._rivals(key)])
+        try:
+            return await self._world.store.create(CLUSTER_DOMAIN_CLAIM, domain_mappings.make_claim(first))
+        except AlreadyExists:
+            return await self._world.find_live(CLUSTER_DOMAIN_CLAIM, key)
+
+    async def _release(self, key: ObjectKey) -> None:
+        """The claim that was made for a mapping that is gone."""
+        claim = await self._world.find(CLUSTER_DOMAIN_CLAIM, key)
+        if claim is not None and domain_mappings.goes_with(claim, key.namespace):
+            await self._world.delete(CLUSTER_DOMAIN_CLAIM, ObjectKey("", key.name))
+
+    def _claimants(self, event: WatchEvent) -> Iterable[ObjectKey]:
+        """All mappings of the domain, also one that the claim is left over from."""
+        name = event.object["metadata"]["name"]
+        named = ObjectKey(event.object["spec"].get("namespace", ""), name)
+        return {named, *(other for other in self._mappings if other.name == name)}
 
     async def _rivals(self, key: ObjectKey) -> list[Json]:
         """Mappings of the same domain in other namespaces."""

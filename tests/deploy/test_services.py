@@ -218,9 +218,8 @@ def test_where_a_domain_leads(target: Json | None, host: str | Unresolved) -> No
 
 def test_the_oldest_mapping_has_the_domain() -> None:
     old, new = mapping("2026-01-01T00:00:00Z", "9"), mapping("2026-01-02T00:00:00Z", "1")
-    assert domain_mappings.owns_domain(old, [new])
-    assert not domain_mappings.owns_domain(new, [old])
-    assert domain_mappings.owns_domain(mapping(uid="1"), [mapping(uid="2")])
+    assert domain_mappings.oldest([old, new]) is domain_mappings.oldest([new, old]) is old
+    assert domain_mappings.oldest([mapping(uid="2"), mapping(uid="1")])["metadata"]["uid"] == "1"
 
 
 def test_the_ingress_of_a_domain() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from core.resources.core_services import CORE_SERVICE
 from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json
-from core.resources.networking import INGRESS
+from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
 from tests.support.serving import NAMESPACE, Platform, story, waiting
 
@@ -344,6 +344,62 @@ async def test_a_domain_belongs_to_one(platform: Platform) -> None:
     await platform.memory.delete(DOMAIN_MAPPING, "www.example.com", NAMESPACE)
     await platform.settle(3)
     assert await claimed("elsewhere") == "True"
+
+
+async def claimant(platform: Platform, domain: str) -> str | None:
+    """The namespace that has the domain."""
+    claims = (await platform.memory.list(CLUSTER_DOMAIN_CLAIM)).items
+    return next((claim["spec"]["namespace"] for claim in claims if claim["metadata"]["name"] == domain), None)
+
+
+@story
+async def test_a_claim_comes_and_goes_with_its_mapping(platform: Platform) -> None:
+    await platform.service()
+    await platform.apply(DOMAIN_MAPPING, mapping("www.example.com"))
+    await platform.settle(2)
+    assert await claimant(platform, "www.example.com") == NAMESPACE
+    await platform.memory.delete(CLUSTER_DOMAIN_CLAIM, "www.example.com")
+    await platform.settle(2)
+    assert await claimant(platform, "www.example.com") == NAMESPACE, "made again"
+    await platform.memory.delete(DOMAIN_MAPPING, "www.example.com", NAMESPACE)
+    await platform.settle(3)
+    assert await claimant(platform, "www.example.com") is None
+
+
+@story
+async def test_a_claim_that_somebody_made_decides_and_stays(platform: Platform) -> None:
+    await platform.service()
+    claim = {"metadata": {"name": "www.example.com"}, "spec": {"namespace": "elsewhere"}}
+    await platform.apply(CLUSTER_DOMAIN_CLAIM, claim)
+    await platform.apply(DOMAIN_MAPPING, mapping("www.example.com"))
+    assert await platform.condition(DOMAIN_MAPPING, "www.example.com", "DomainClaimed") == (
+        "False",
+        "DomainAlreadyClaimed",
+    )
+    assert not await platform.exists(INGRESS, "www.example.com")
+    await platform.memory.delete(CLUSTER_DOMAIN_CLAIM, "www.example.com")
+    await platform.memory.create(CLUSTER_DOMAIN_CLAIM, {**claim, "spec": {"namespace": NAMESPACE}})
+    await platform.settle(2)
+    assert await platform.condition(DOMAIN_MAPPING, "www.example.com") == ("True", "")
+    await platform.memory.delete(DOMAIN_MAPPING, "www.example.com", NAMESPACE)
+    await platform.settle(3)
+    assert await claimant(platform, "www.example.com") == NAMESPACE
+
+
+@story
+async def test_without_leave_to_claim_a_claim_comes_first(platform: Platform) -> None:
+    await platform.configure("config-network", autocreate_cluster_domain_claims="false")
+    await platform.service()
+    await platform.apply(DOMAIN_MAPPING, mapping("www.example.com"))
+    assert await platform.condition(DOMAIN_MAPPING, "www.example.com", "DomainClaimed") == (
+        "False",
+        "DomainClaimFailed",
+    )
+    message = 'no ClusterDomainClaim found for domain "www.example.com"'
+    assert await platform.message(DOMAIN_MAPPING, "www.example.com") == message
+    claim = {"metadata": {"name": "www.example.com"}, "spec": {"namespace": NAMESPACE}}
+    await platform.apply(CLUSTER_DOMAIN_CLAIM, claim)
+    assert await platform.condition(DOMAIN_MAPPING, "www.example.com") == ("True", "")
 
 
 @story
