@@ -122,6 +122,16 @@ def is_timestamp(text: str) -> bool:
     return True
 
 
+def is_media_type(text: str) -> bool:
+    """By RFC 2046, parameters included."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
+
+
+def without_bad_characters(text: str) -> str:
+    """A text that an attribute may have: what is not allowed in one is U+FFFD."""
+    return text if text.isprintable() else _NOT_TEXT.sub("\ufffd", text)
+
+
 def shown(value: object) -> str:
     """A value as a sentence repeats it: quoted, cut where it is long."""
     text = repr(value)

@@ -39,8 +39,6 @@ DEFAULT_LIMITS: Final = Limits()
 
 _ATTRIBUTES: Final = {b"ce-" + name.encode(): name for name in KNOWN if name != "datacontenttype"}
 _HEADERS: Final = {name: header for header, name in _ATTRIBUTES.items()}
-_MEDIA_TYPE_PREFIX: Final = b"application/cloudevents"
-_CHARSETS: Final = ("utf-8", "us-ascii")
 
 _UNSAFE = re.compile(r"[^!#$&-~]")
 _SAFE: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -59,7 +57,7 @@ def decode(
             if content_type is not None:
                 return Invalid("Content-Type is there twice.", "datacontenttype")
             content_type = value
-    if content_type is not None and content_type[:23].lower() == _MEDIA_TYPE_PREFIX:
+    if content_type is not None and json_format.means_envelope(content_type):
         return _decode_format(content_type, body, limits)
     if len(body) > limits.event_bytes:
         return _too_large(len(body), limits.event_bytes)
@@ -70,7 +68,7 @@ def decode(
 def is_event(fields: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether a message means to be one or more CloudEvents, well-formed or not."""
     return any(
-        value[:23].lower() == _MEDIA_TYPE_PREFIX if name == b"content-type" else name == b"ce-specversion"
+        json_format.means_envelope(value) if name == b"content-type" else name == b"ce-specversion"
         for name, value in fields
     )
 
@@ -78,21 +76,17 @@ def is_event(fields: Sequence[tuple[bytes, bytes]]) -> bool:
 def encode_binary(event: Event) -> tuple[Fields, bytes]:
     """Attributes as header fields, data as the body."""
     fields: list[tuple[bytes, bytes]] = []
-    content_type: Value | None = None
     for name, value in event.attributes.items():
         if name == "datacontenttype":
-            content_type = value
             continue
         text = value if isinstance(value, str) else text_of(value)
         if _UNSAFE.search(text):
             text = quote(text, safe=_SAFE)
         fields.append((_HEADERS.get(name) or b"ce-" + name.encode(), text.encode()))
-    data = event.data
+    content_type = json_format.content_type_of(event)
     if content_type is not None:
-        fields.append((b"content-type", str(content_type).encode()))
-    elif data is not None and json_format.parses_as_json(data):
-        fields.append((b"content-type", b"application/json"))  # the JSON format implies it; here it is said
-    return tuple(fields), data or b""
+        fields.append((b"content-type", content_type.encode()))
+    return tuple(fields), event.data or b""
 
 
 def encode_structured(event: Event) -> tuple[Fields, bytes]:
@@ -106,25 +100,17 @@ def encode_batch(events: Sequence[Event]) -> tuple[Fields, bytes]:
 
 
 def _decode_format(content_type: bytes, body: bytes, limits: Limits) -> list[Event] | Invalid:
-    media_type, _, parameters = content_type.decode("latin-1").lower().partition(";")
-    media_type = media_type.strip()
-    charset = re.search(r'charset\s*=\s*"?([^\s";]*)', parameters)
-    if charset is not None and charset[1] not in _CHARSETS:
-        return Invalid(f"Content-Type has charset {shown(charset[1])}; JSON is UTF-8.", status=415)
-    if media_type == json_format.MEDIA_TYPE:
-        if len(body) > limits.event_bytes:
-            return _too_large(len(body), limits.event_bytes)
-        event = json_format.decode_event(body)
-        return [event] if isinstance(event, Event) else event
-    if media_type == json_format.BATCH_MEDIA_TYPE:
+    envelope = json_format.envelope_of(content_type.decode("latin-1"))
+    if isinstance(envelope, Invalid):
+        return envelope
+    if envelope is json_format.Envelope.BATCH:
         if len(body) > limits.batch_bytes:
             return _too_large(len(body), limits.batch_bytes)
         return json_format.decode_batch(body, limits.event_bytes)
-    return Invalid(
-        f"Content-Type is {shown(media_type)}; {json_format.MEDIA_TYPE} and {json_format.BATCH_MEDIA_TYPE} are the "
-        "event formats understood. With any other media type the attributes go into ce- headers.",
-        status=415,
-    )
+    if len(body) > limits.event_bytes:
+        return _too_large(len(body), limits.event_bytes)
+    event = json_format.decode_event(body)
+    return [event] if isinstance(event, Event) else event
 
 
 def _too_large(found: int, allowed: int) -> Invalid:

@@ -7,6 +7,7 @@ outcome. The window is in memory; after a restart it is filled again from the lo
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from hashlib import blake2b
 from typing import Generic, TypeAlias, TypeVar
 
@@ -14,53 +15,52 @@ Identity: TypeAlias = tuple[str, str]
 Holder = TypeVar("Holder")
 
 
+def key_of(identity: Identity) -> bytes:
+    """Sixteen bytes for an identity of any length: no two that anybody finds share them."""
+    source, id = identity
+    return blake2b(f"{len(source)}:{source}{id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 class Window(Generic[Holder]):
-    """Remembers at most `count_max` identities, each for `age_s`; the oldest go first. `now` never goes back."""
+    """Remembers at most `count_max` identities by their keys, each for `age_s`; the oldest go first.
+
+    `now` never goes back.
+    """
 
     def __init__(self, age_s: float, count_max: int = 1_000_000) -> None:
         self.age_s = age_s
         self.count_max = count_max
-        self._kept: dict[bytes, float] = {}  # in the order of their times, which is that of insertion
+        self._kept: OrderedDict[bytes, float] = OrderedDict()  # a dict is slow to lose its first item
         self._held: dict[bytes, Holder] = {}
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._held)
 
-    def is_kept(self, identity: Identity, now: float) -> bool:
+    def is_kept(self, key: bytes, now: float) -> bool:
         """Whether an event of this identity was stored less than `age_s` ago."""
-        self._expire(now)
-        return _key(identity) in self._kept
+        oldest = now - self.age_s
+        while self._kept:
+            first = next(iter(self._kept))
+            if self._kept[first] > oldest:
+                return key in self._kept
+            self._kept.popitem(last=False)
+        return False
 
-    def holder(self, identity: Identity) -> Holder | None:
+    def holder(self, key: bytes) -> Holder | None:
         """Who is storing an event of this identity just now."""
-        return self._held.get(_key(identity))
+        return self._held.get(key)
 
-    def hold(self, identity: Identity, holder: Holder) -> None:
-        self._held[_key(identity)] = holder
+    def hold(self, key: bytes, holder: Holder) -> None:
+        self._held[key] = holder
 
-    def release(self, identity: Identity) -> None:
+    def release(self, key: bytes) -> None:
         """It was not stored after all: the next try counts as the first."""
-        self._held.pop(_key(identity), None)
+        self._held.pop(key, None)
 
-    def keep(self, identity: Identity, now: float) -> None:
+    def keep(self, key: bytes, now: float) -> None:
         """It is stored. Called in the order of time."""
-        key = _key(identity)
         self._held.pop(key, None)
         self._kept.pop(key, None)
         self._kept[key] = now
         if len(self._kept) > self.count_max:
-            del self._kept[next(iter(self._kept))]
-
-    def _expire(self, now: float) -> None:
-        oldest = now - self.age_s
-        while self._kept:
-            key = next(iter(self._kept))
-            if self._kept[key] > oldest:
-                return
-            del self._kept[key]
-
-
-def _key(identity: Identity) -> bytes:
-    """Sixteen bytes for an identity of any length: no two that anybody finds share them."""
-    source, id = identity
-    return blake2b(f"{len(source)}:{source}{id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            self._kept.popitem(last=False)

@@ -16,7 +16,7 @@ from core.clock import Clock
 from core.errors import BadRequest, FieldError
 from core.errors import Invalid as Unprocessable
 from eventing.attributes import Invalid
-from eventing.duplicates import Identity, Window
+from eventing.duplicates import Window, key_of
 from eventing.event import Event
 from eventing.event_types import Mode, SeenTypes
 from eventing.hops import HOPS, accept
@@ -61,7 +61,7 @@ class Entrance:
         if self._window is not None:
             now = self._clock.monotonic()
             for event, age_s in stored:
-                self._window.keep(event.identity, now - age_s)
+                self._window.keep(key_of(event.identity), now - age_s)
 
     def take(self, events: Sequence[Event]) -> Stored:
         """Takes all of them or none. Raises what the intake raises, and BadRequest or Invalid (a schema refuses)."""
@@ -70,33 +70,33 @@ class Entrance:
     def _once(self, window: Window[Stored], events: Sequence[Event]) -> Stored:
         """Takes what the window does not know; waits with the others for what is being stored just now."""
         now = self._clock.monotonic()
-        new: dict[Identity, Event] = {}
+        new: dict[bytes, Event] = {}
         waits: dict[int, Stored] = {}
         for event in events:
-            identity = event.identity
-            if identity in new or window.is_kept(identity, now):
+            key = key_of(event.identity)
+            if key in new or window.is_kept(key, now):
                 self.counts.duplicates += 1
-            elif (holder := window.holder(identity)) is not None:
+            elif (holder := window.holder(key)) is not None:
                 self.counts.duplicates += 1
                 waits[id(holder)] = holder
             else:
-                new[identity] = event
+                new[key] = event
         if new:
             stored = self._check(list(new.values()))
-            for identity in new:
-                window.hold(identity, stored)
+            for key in new:
+                window.hold(key, stored)
             stored.add_done_callback(partial(self._settle, window, list(new)))
             waits[id(stored)] = stored
         return _all(list(waits.values()))
 
-    def _settle(self, window: Window[Stored], identities: Sequence[Identity], stored: Stored) -> None:
+    def _settle(self, window: Window[Stored], keys: Sequence[bytes], stored: Stored) -> None:
         failed = stored.cancelled() or stored.exception() is not None
         now = self._clock.monotonic()
-        for identity in identities:
+        for key in keys:
             if failed:
-                window.release(identity)
+                window.release(key)
             else:
-                window.keep(identity, now)
+                window.keep(key, now)
 
     def _check(self, events: Sequence[Event]) -> Stored:
         for event in events:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 from json.scanner import make_scanner
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -26,6 +27,10 @@ BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 FAULTS_MAX: Final = 20
 """Of one batch are told."""
 
+_PREFIX: Final = "application/cloudevents"
+_CHARSET = re.compile(r'charset\s*=\s*"?([^\s";]*)')
+_CHARSETS: Final = ("utf-8", "us-ascii")
+
 _SPACE = re.compile(r"[ \t\n\r]*")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DIGITS_MAX: Final = 11  # a sign and ten digits: what a 32-bit integer can have
@@ -34,6 +39,37 @@ _DIGITS_MAX: Final = 11  # a sign and ten digits: what a 32-bit integer can have
 _PLAIN_MEMBER = re.compile(r'[ \t\n\r]*+"([a-z0-9_]++)"[ \t\n\r]*+:[ \t\n\r]*+("[^"\\\x00-\x1f]*+")[ \t\n\r]*+([,}])')
 
 _Members: TypeAlias = dict[str, str]  # name → value, as the JSON text that it is
+
+
+class Envelope(StrEnum):
+    """What the body of a message is whose media type says CloudEvents."""
+
+    EVENT = "event"
+    BATCH = "batch"
+
+
+def means_envelope(content_type: str | bytes) -> bool:
+    """Whether the media type is one of CloudEvents' own, so that the attributes are in the body."""
+    start = content_type[: len(_PREFIX)].lower()
+    return start == _PREFIX or start == _PREFIX.encode()
+
+
+def envelope_of(content_type: str) -> Envelope | Invalid:
+    """Which envelope such a media type names, if it is one of this format, in UTF-8."""
+    media_type, _, parameters = content_type.lower().partition(";")
+    media_type = media_type.strip()
+    charset = _CHARSET.search(parameters)
+    if charset is not None and charset[1] not in _CHARSETS:
+        return Invalid(f"Content-Type has charset {shown(charset[1])}; JSON is UTF-8.", status=415)
+    if media_type == MEDIA_TYPE:
+        return Envelope.EVENT
+    if media_type == BATCH_MEDIA_TYPE:
+        return Envelope.BATCH
+    return Invalid(
+        f"Content-Type is {shown(media_type)}; {MEDIA_TYPE} and {BATCH_MEDIA_TYPE} are the event formats understood. "
+        "With any other media type the attributes go into headers.",
+        status=415,
+    )
 
 
 class _Fault(Exception):
@@ -81,6 +117,14 @@ def encode_event(event: Event) -> bytes:
 def encode_batch(events: Sequence[Event]) -> bytes:
     """The body of a batched message."""
     return orjson.dumps([_document(event) for event in events])
+
+
+def content_type_of(event: Event) -> str | None:
+    """What a binary message says of the data: JSON that says nothing of itself, as this format allows, is named."""
+    content_type = event.attributes.get("datacontenttype")
+    if content_type is not None:
+        return str(content_type)
+    return "application/json" if event.data is not None and parses_as_json(event.data) else None
 
 
 def parses_as_json(data: bytes) -> bool:

@@ -1,0 +1,1 @@
+"""CloudEvents as records of Kafka and messages of RabbitMQ, both ways."""
