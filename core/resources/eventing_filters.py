@@ -15,7 +15,7 @@ from core.resources.knative_errors import Errors, generic, invalid_key, via, via
 from core.resources.meta import Json, Model
 
 DIALECTS: Final = ("exact", "prefix", "suffix", "all", "any", "not", "cesql")
-_ATTRIBUTE_NAME: Final = re.compile(r"[a-z][a-z0-9]*", re.ASCII)
+ATTRIBUTE_NAME: Final = re.compile(r"[a-z][a-z0-9]*", re.ASCII)
 _ATTRIBUTE_RULE: Final = "Attribute name must start with a letter and can only contain lowercase alphanumeric"
 
 
@@ -39,7 +39,7 @@ def validate_attributes(attributes: Mapping[str, str]) -> Errors:
     """The names; any value will do."""
     errors: Errors = []
     for name in attributes:
-        if not _ATTRIBUTE_NAME.fullmatch(name):
+        if not ATTRIBUTE_NAME.fullmatch(name):
             errors += invalid_key(name, f"[{name}]", _ATTRIBUTE_RULE)
     return errors
 

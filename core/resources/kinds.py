@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.resources.autoscaling import POD_AUTOSCALER
+from core.resources.batch import JOB
 from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
 from core.resources.discovery_v1 import ENDPOINT_SLICE
@@ -15,6 +16,10 @@ from core.resources.meta import Kind
 from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
 from core.resources.pods import POD
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
+from core.resources.sinks import JOB_SINK, KAFKA_SINK
+from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, SINK_BINDING
+from core.resources.sources_kafka import KAFKA_SOURCE
+from core.resources.sources_rabbitmq import RABBITMQ_BROKER_CONFIG, RABBITMQ_SOURCE
 from core.resources.workloads import DEPLOYMENT
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -27,6 +32,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ENDPOINTS,
     EVENT,
     DEPLOYMENT,
+    JOB,
     ENDPOINT_SLICE,
     SERVICE,
     CONFIGURATION,
@@ -44,4 +50,13 @@ KINDS: tuple[Kind[Any], ...] = (
     SUBSCRIPTION,
     SEQUENCE,
     PARALLEL,
+    PING_SOURCE,
+    CONTAINER_SOURCE,
+    SINK_BINDING,
+    API_SERVER_SOURCE,
+    KAFKA_SOURCE,
+    RABBITMQ_SOURCE,
+    KAFKA_SINK,
+    JOB_SINK,
+    RABBITMQ_BROKER_CONFIG,
 )

@@ -19,6 +19,7 @@ NEWEST_COMPARED = 37
 COMPARED = {
     "pods": "V1Pod",
     "deployments": "V1Deployment",
+    "jobs": "V1Job",
     "secrets": "V1Secret",
     "configmaps": "V1ConfigMap",
     "namespaces": "V1Namespace",
