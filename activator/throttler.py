@@ -60,7 +60,7 @@ class Backend:
         self.meter: Meter | None = None  # None while nothing goes on
         self.failure: Failure | None = None
         self._retry_at = 0.0  # when another try is made, where there is a failure
-        self.drained: set[InstanceKey] = set()  # given nothing more, however ready their Pods say they are
+        self.drained: frozenset[InstanceKey] = frozenset()  # given nothing more, however ready their Pods say they are
         self.starting = ""  # what is known of instances on their way, for whoever gives up waiting
         self._throttler = throttler
 
@@ -174,7 +174,7 @@ class Backend:
     def drain(self, key: InstanceKey) -> None:
         """Nothing more for that one, as long as its Pod is ready."""
         if key in self.instances:
-            self.drained.add(key)
+            self.drained |= {key}
             self.retire(key)
 
     def retire(self, key: InstanceKey) -> None:

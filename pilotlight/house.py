@@ -19,7 +19,7 @@ from core.apiserver.app import make_app
 from core.apiserver.backend import Backend
 from core.clock import Clock
 from core.reconcile.controller import Controller
-from core.reconcile.events import Recorder, run_event_expiry
+from core.reconcile.events import EventExpiry, Recorder
 from core.reconcile.garbage import GarbageCollector
 from core.reconcile.namespaces import NamespaceController
 from core.resources.kinds import KINDS
@@ -110,7 +110,7 @@ def make_house(
         *((controller.name, controller.run) for controller in [*local, *make_controllers(world)]),
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
-        ("events", partial(run_event_expiry, store, clock)),
+        ("events", EventExpiry(store, clock).run),
     ]
     backend = Backend(store, KINDS, clock, settings.current, PodLogs(store, clock, planner.places))
     console = Console(

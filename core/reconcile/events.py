@@ -6,25 +6,27 @@ state: memory only, and gone an hour after they were last said.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections import OrderedDict
 from typing import Literal
 
 import structlog
 
 from core.clock import Clock
-from core.errors import ApiError, NotFound
+from core.errors import ApiError, Expired, NotFound
 from core.resources.core_v1 import EVENT
 from core.resources.meta import Json, ObjectKey, key_of
 from core.resources.timestamps import epoch_of, rfc3339
-from core.store.base import Store
+from core.store.base import EventType, Store
 from core.tasks import Started
 
 log = structlog.get_logger()
 
 EVENT_AGE_MAX_S = 3600  # kube-apiserver's --event-ttl
 EVENTS_MAX = 2000
-_SWEEP_EVERY_S = 60.0
+_SWEEP_EVERY_S = 1.0
 _MESSAGE_CHARS_MAX = 1024  # as in the events.k8s.io API
 
 
@@ -79,26 +81,59 @@ class Recorder:
         }
 
 
-def choose_forgotten(events: Iterable[Json], now: float) -> list[ObjectKey]:
-    """The events to drop: those last said too long ago, and the oldest of what is too many. `now` in epoch seconds."""
-    by_age = sorted(((_last_said(event), key_of(event)) for event in events), key=lambda pair: pair[0])
-    surplus = len(by_age) - EVENTS_MAX
-    return [key for index, (at, key) in enumerate(by_age) if index < surplus or now - at > EVENT_AGE_MAX_S]
+class EventExpiry:
+    """Forgets Events that were last said too long ago, and the oldest of what is too many."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._said: OrderedDict[ObjectKey, float] = OrderedDict()  # what was said last comes last
+
+    async def run(self, started: Started) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="events:watch")
+            started()
+            while True:
+                await self._clock.sleep(_SWEEP_EVERY_S)
+                for key in self.due(self._clock.wall()):
+                    with contextlib.suppress(NotFound):
+                        await self._store.delete(EVENT, key.name, key.namespace)
+
+    def see(self, change: EventType, event: Json) -> None:
+        key = key_of(event)
+        if change is EventType.DELETED:
+            self._said.pop(key, None)
+        else:
+            self._said[key] = _last_said(event)
+            self._said.move_to_end(key)
+
+    def due(self, now: float) -> list[ObjectKey]:
+        """Whom to forget; `now` in epoch seconds."""
+        surplus = len(self._said) - EVENTS_MAX
+        due: list[ObjectKey] = []
+        for key, at in self._said.items():
+            if len(due) >= surplus and now - at <= EVENT_AGE_MAX_S:
+                break
+            due.append(key)
+        return due
+
+    async def _follow(self) -> None:
+        while True:
+            listing = await self._store.list(EVENT)
+            self._said.clear()
+            for event in sorted(listing.items, key=_last_said):
+                self.see(EventType.ADDED, event)
+            try:
+                async with self._store.watch(EVENT, since=listing.resource_version) as changes:
+                    async for change in changes:
+                        self.see(change.type, change.object)
+            except Expired:
+                log.info("watch fell behind, listing again", kind=EVENT.resource)
+            else:
+                return
 
 
 def _last_said(event: Json) -> float:
     said = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
     return (epoch_of(said) if said else None) or 0.0
-
-
-async def run_event_expiry(store: Store, clock: Clock, started: Started) -> None:
-    """Forgets old events, once a minute, until cancelled."""
-    started()
-    while True:
-        await clock.sleep(_SWEEP_EVERY_S)
-        listing = await store.list(EVENT)
-        for key in choose_forgotten(listing.items, clock.wall()):
-            try:
-                await store.delete(EVENT, key.name, key.namespace)
-            except NotFound:
-                continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+from core.multimap import Multimap
 from core.reconcile.controller import Keys
 from core.resources.meta import Kind, ObjectKey, key_of
 from core.store.base import WatchEvent
@@ -19,21 +20,18 @@ class References:
     """Referrers by what they refer to."""
 
     def __init__(self) -> None:
-        self._by_referrer: dict[ObjectKey, frozenset[Referent]] = {}
-        self._by_referent: dict[Referent, set[ObjectKey]] = {}
+        self._by_referrer: dict[ObjectKey, tuple[Referent, ...]] = {}
+        self._by_referent: Multimap[Referent, ObjectKey] = Multimap()
 
     def set(self, referrer: ObjectKey, referents: Iterable[Referent]) -> None:
         """All that it refers to from now on; nothing: it is forgotten."""
-        after = frozenset(referents)
-        before = self._by_referrer.get(referrer, frozenset())
+        before, after = set(self._by_referrer.get(referrer, ())), set(referents)
         for referent in before - after:
-            self._by_referent[referent].discard(referrer)
-            if not self._by_referent[referent]:
-                del self._by_referent[referent]
+            self._by_referent.discard(referent, referrer)
         for referent in after - before:
-            self._by_referent.setdefault(referent, set()).add(referrer)
+            self._by_referent.add(referent, referrer)
         if after:
-            self._by_referrer[referrer] = after
+            self._by_referrer[referrer] = tuple(after)
         else:
             self._by_referrer.pop(referrer, None)
 
@@ -41,6 +39,6 @@ class References:
         """For a watch of `kind`: whoever refers to the changed object."""
 
         def keys(event: WatchEvent) -> Iterable[ObjectKey]:
-            return tuple(self._by_referent.get((kind, key_of(event.object)), ()))
+            return self._by_referent.of((kind, key_of(event.object)))
 
         return keys

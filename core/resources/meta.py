@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from sys import intern
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -238,8 +239,9 @@ class Kind(Generic[R]):
 
 
 def key_of(obj: Json) -> ObjectKey:
+    """Interned: a dozen indices hold the names of one Service and of what is made for it."""
     metadata = obj["metadata"]
-    return ObjectKey(metadata.get("namespace", ""), metadata["name"])
+    return ObjectKey(intern(metadata.get("namespace", "")), intern(metadata["name"]))
 
 
 def controller_of(obj: Json) -> Json | None:

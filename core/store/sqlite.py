@@ -18,6 +18,7 @@ from functools import partial
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import orjson
@@ -121,7 +122,7 @@ class SqliteStore(MemoryStore):
             if kind is None or row.data is None:
                 strangers += 1
                 continue
-            key = ObjectKey(row.namespace, row.name)
+            key = ObjectKey(intern(row.namespace), intern(row.name))
             shelf, version = self._shelves[kind], Version(row.data, None, ephemeral=False)
             loaded.append((version, shelf.packing))
             shelf.put(key, version)

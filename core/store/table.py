@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from core.multimap import Multimap
 from core.resources.meta import Json, Kind, ObjectKey
 
 _PACKED_BYTES_MIN = 256
@@ -127,10 +128,10 @@ class OwnerIndex:
     """Which objects name which owner: owner's uid → its dependents."""
 
     def __init__(self) -> None:
-        self._dependents: dict[str, dict[tuple[Kind[Any], ObjectKey], None]] = {}
+        self._dependents: Multimap[str, tuple[Kind[Any], ObjectKey]] = Multimap()
 
     def of(self, uid: str) -> list[tuple[Kind[Any], ObjectKey]]:
-        return list(self._dependents.get(uid, ()))
+        return list(self._dependents.of(uid))
 
     def replace(self, kind: Kind[Any], key: ObjectKey, old: Json | None, new: Json | None) -> None:
         """Notes that an object came (`old` None), changed, or went (`new` None)."""
@@ -138,12 +139,9 @@ class OwnerIndex:
         if before == after:
             return
         for uid in before - after:
-            dependents = self._dependents[uid]
-            del dependents[kind, key]
-            if not dependents:
-                del self._dependents[uid]
+            self._dependents.discard(uid, (kind, key))
         for uid in after - before:
-            self._dependents.setdefault(uid, {})[kind, key] = None
+            self._dependents.add(uid, (kind, key))
 
 
 _NONE: frozenset[str] = frozenset()

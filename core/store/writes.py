@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from sys import intern
 from typing import Any
 
 from core.errors import AlreadyExists, ApiError, BadRequest, Conflict, FieldError, FieldProblem, Invalid, NotFound
@@ -145,7 +146,8 @@ def already_exists(kind: Kind[Any], name: str) -> ApiError:
 def key_in(kind: Kind[Any], obj: Json) -> ObjectKey:
     """The key that an object claims; what is missing is empty."""
     metadata = obj.get("metadata") or {}
-    return ObjectKey((metadata.get("namespace") or "") if kind.namespaced else "", metadata.get("name") or "")
+    namespace = (metadata.get("namespace") or "") if kind.namespaced else ""
+    return ObjectKey(intern(namespace), intern(metadata.get("name") or ""))
 
 
 def _with_status(current: Json, obj: Json) -> Json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from core.multimap import Multimap
 from core.reconcile.controller import Controller, Keys, Watched, itself
 from core.reconcile.references import References
 from core.resources.meta import Json, Kind, ObjectKey, controller_of, key_of
@@ -22,10 +23,10 @@ class Carriers:
     """Which objects of one kind carry which Route's name, as its watch shows them."""
 
     def __init__(self) -> None:
-        self._by_route: dict[ObjectKey, set[ObjectKey]] = {}
+        self._by_route: Multimap[ObjectKey, ObjectKey] = Multimap()
 
     def names(self, route: ObjectKey) -> set[str]:
-        return {key.name for key in self._by_route.get(route, ())}
+        return {key.name for key in self._by_route.of(route)}
 
     def watch(self, event: WatchEvent) -> Iterable[ObjectKey]:
         """The Routes whose carriers this changes: named before, or named now."""
@@ -33,9 +34,9 @@ class Carriers:
         before = set(_routes(event.old)) if event.old is not None else set()
         now = set(_routes(event.object)) if event.type is not EventType.DELETED else set()
         for route in before - now:
-            self._by_route.get(route, set()).discard(carrier)
+            self._by_route.discard(route, carrier)
         for route in now:
-            self._by_route.setdefault(route, set()).add(carrier)
+            self._by_route.add(route, carrier)
         return now - before
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,15 +10,16 @@ from core.errors import StoreFull
 from core.reconcile.events import (
     EVENT_AGE_MAX_S,
     EVENTS_MAX,
+    EventExpiry,
     Recorder,
-    choose_forgotten,
-    run_event_expiry,
 )
 from core.resources.core_v1 import EVENT
 from core.resources.kinds import KINDS
-from core.resources.meta import Json
+from core.resources.meta import Json, ObjectKey
 from core.resources.timestamps import rfc3339
+from core.store.base import EventType
 from core.store.memory import MemoryStore
+from core.tasks import start_service
 from tests.support.clock import FakeClock, settle
 from tests.support.kinds import BOOK, TEST_KINDS, TOWN, make
 
@@ -26,6 +28,13 @@ NOW = 1_700_000_000.0
 
 def event_said(at: float, name: str = "x") -> Json:
     return {"metadata": {"name": name, "namespace": "default"}, "lastTimestamp": rfc3339(at)}
+
+
+def expiry(events: Iterable[Json]) -> EventExpiry:
+    found = EventExpiry(MemoryStore(KINDS, FakeClock()), FakeClock())
+    for event in events:
+        found.see(EventType.ADDED, event)
+    return found
 
 
 def test_an_event_is_what_kubectl_reads() -> None:
@@ -107,13 +116,41 @@ def test_recording_never_fails() -> None:
     ],
 )
 def test_forgetting(label: str, ages: list[int], kept: list[int]) -> None:
-    events = [event_said(NOW - age, f"e{age}") for age in ages]
-    gone = {key.name for key in choose_forgotten(events, NOW)}
+    gone = {key.name for key in expiry(event_said(NOW - age, f"e{age}") for age in reversed(ages)).due(NOW)}
     assert [age for age in ages if f"e{age}" not in gone] == kept, label
 
 
 def test_an_event_without_any_time_is_old() -> None:
-    assert choose_forgotten([{"metadata": {"name": "x", "namespace": "default"}}], NOW)
+    assert expiry([{"metadata": {"name": "x", "namespace": "default"}}]).due(NOW)
+
+
+def test_what_is_said_again_is_young_again() -> None:
+    events = expiry(event_said(NOW - age, f"e{age}") for age in (50, 40))
+    events.see(EventType.MODIFIED, event_said(NOW, "e50"))
+    assert [key.name for key in events.due(NOW - 40 + EVENT_AGE_MAX_S + 1)] == ["e40"]
+    events.see(EventType.DELETED, event_said(NOW, "e40"))
+    assert events.due(NOW + 2 * EVENT_AGE_MAX_S) == [ObjectKey("default", "e50")]
+
+
+def test_there_are_never_many_more_than_the_most() -> None:
+    async def body() -> None:
+        clock = FakeClock()
+        store = MemoryStore((*KINDS, *TEST_KINDS), clock)
+        book = await store.create(BOOK, make("emma"))
+        recorder = Recorder(store, clock, "x")
+        async with asyncio.TaskGroup() as group:
+            task = await start_service(group, EventExpiry(store, clock).run, "events")
+            for page in range(EVENTS_MAX + 100):
+                await recorder.event(book, "Normal", "Read", f"page {page}")
+            await settle()
+            await clock.advance(2)
+            await settle(300)
+            events = (await store.list(EVENT)).items
+            assert len(events) == EVENTS_MAX
+            assert "page 99" not in {event["message"] for event in events}, "the oldest went"
+            task.cancel()
+
+    asyncio.run(body())
 
 
 def test_expiry_runs_on_its_own() -> None:
@@ -122,15 +159,14 @@ def test_expiry_runs_on_its_own() -> None:
         store = MemoryStore((*KINDS, *TEST_KINDS), clock)
         book = await store.create(BOOK, make("emma"))
         recorder = Recorder(store, clock, "x")
-        started = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(run_event_expiry(store, clock, started.set))
-            await started.wait()
+            task = await start_service(group, EventExpiry(store, clock).run, "events")
             await recorder.event(book, "Normal", "A", "old")
             await clock.advance(EVENT_AGE_MAX_S - 30)
             await recorder.event(book, "Normal", "B", "new")
             await settle()
             await clock.advance(120)
+            await settle()
             assert [event["reason"] for event in (await store.list(EVENT)).items] == ["B"]
             task.cancel()
 

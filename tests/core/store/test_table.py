@@ -75,4 +75,4 @@ def test_the_owner_index_follows_changes() -> None:
     index.replace(BOOK, key, with_owners("1", "2"), with_owners("2", "3"))
     assert [index.of(uid) for uid in "123"] == [[], [(BOOK, key)], [(BOOK, key)]]
     index.replace(BOOK, key, with_owners("2", "3"), None)
-    assert index._dependents == {}
+    assert not len(index._dependents)
