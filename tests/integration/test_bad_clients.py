@@ -16,7 +16,7 @@ from tests.support.data_path import Client, Response
 from tests.support.platform import Platform
 from tests.support.user import QUICK_SLEEP, User, make_service, quick_server
 
-UPLOAD_BYTES = 200 * 1024 * 1024
+UPLOAD_BYTES = 1 << 30
 UPLOAD_MEMORY_BYTES = 40 * 1024 * 1024
 HEAD_TIMEOUT_S = 10.0
 QUEUE_DEPTH = 10_000
