@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
 from typing import Final, Protocol
 
 from core.clients.engine import Engine, EngineDown, EngineRefused
 from core.clock import Clock
-from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan, Tell, to_nobody
+from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan, StartError, Tell, to_nobody
 from deploy.runtimes.container_config import as_start_error, digest_of, parse_reference
 from deploy.runtimes.container_rooms import Made, Room
 from deploy.runtimes.logfile import LogFile
@@ -55,6 +56,20 @@ class Maker(Protocol):
         """Follows a container until it ends."""
 
 
+class _Vanished(StartError):
+    """A container that was made has been removed by another hand: a `docker system prune` takes what is not started."""
+
+
+@contextlib.contextmanager
+def _noticing_absence() -> Iterator[None]:
+    try:
+        yield
+    except EngineRefused as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            raise _Vanished("RunContainerError", error.message) from error
+        raise
+
+
 class ContainerSandbox:
     """See `deploy.runtimes.base.Sandbox`."""
 
@@ -75,23 +90,12 @@ class ContainerSandbox:
         if (before := self._started.pop(container.name, None)) is not None:
             await self._maker.remove(before.engine_id)  # a restart begins with the image's files, as in Kubernetes
         made = self._room.made.pop(container.name, None)
-        if made is not None and made.plan != container:
+        if made is not None and made.plan == container:
+            with contextlib.suppress(_Vanished):
+                return await self._begin(made)
+        elif made is not None:
             await self._maker.discard(made)
-            made = None
-        if made is None:
-            made = await self._maker.make(self._plan, container, self._room, tell)
-        log = LogFile(self._plan.log_dir / f"{container.name}.log")
-        running = EngineContainer(self._maker, made, log)
-        try:
-            with as_start_error("RunContainerError"):
-                await self._maker.engine.start(made.id)
-        except BaseException:  # also where the Pod is deleted meanwhile: it may run by now
-            log.close()
-            await self._maker.discard(made)
-            raise
-        self._started[container.name] = running
-        self._maker.spawn(running)
-        return running
+        return await self._begin(await self._maker.make(self._plan, container, self._room, tell))
 
     async def pause(self) -> None:
         await self._freeze(True)
@@ -105,6 +109,22 @@ class ContainerSandbox:
             container.end(Exit(_KILLED, signal=9))
         await asyncio.to_thread(shutil.rmtree, self._plan.scratch_dir, ignore_errors=True)
         self._maker.gone(self._plan.template)
+
+    async def _begin(self, made: Made) -> Container:
+        """Starts it. StartError, and _Vanished where there is no such container."""
+        container = made.plan
+        log = LogFile(self._plan.log_dir / f"{container.name}.log")
+        running = EngineContainer(self._maker, made, log)
+        try:
+            with as_start_error("RunContainerError"), _noticing_absence():
+                await self._maker.engine.start(made.id)
+        except BaseException:  # also where the Pod is deleted meanwhile: it may run by now
+            log.close()
+            await self._maker.discard(made)
+            raise
+        self._started[container.name] = running
+        self._maker.spawn(running)
+        return running
 
     async def _freeze(self, frozen: bool) -> None:
         for container in self._started.values():

@@ -366,6 +366,23 @@ def test_spares_are_made_ahead_and_only_started(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_one_made_ahead_and_taken_away_by_another_hand_is_made_anew(tmp_path: Path) -> None:
+    """`docker system prune` removes what has not been started."""
+
+    async def test(runtime: ContainerRuntime) -> None:
+        plan = pod_plan(tmp_path, server())
+        await runtime.prepare(plan, 1)
+        (spare,) = await containers(runtime)
+        await runtime.engine.remove(spare)
+        sandbox = await runtime.sandbox(plan)
+        container = await sandbox.start(plan.containers[0])
+        assert not container.id.endswith(spare)
+        assert await http_status(sandbox.address) == 200
+        await sandbox.remove()
+
+    run(tmp_path, test)
+
+
 def test_what_belongs_to_one_pod_is_not_made_ahead(tmp_path: Path) -> None:
     async def test(runtime: ContainerRuntime) -> None:
         plan = pod_plan(tmp_path, server())
