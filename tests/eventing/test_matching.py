@@ -100,3 +100,9 @@ def test_attributes_of_other_triggers_do_not_cost_an_event() -> None:
     assert matcher.match(event(ext5="x")) == [5]
     looked_at = [table for name in event(ext5="x").attributes for table in matcher._gates.get(name, ())]
     assert len(looked_at) == 1
+
+
+def test_a_table_hangs_under_what_few_events_have() -> None:
+    matcher = Matcher({"only": compiled({"filters": [{"exact": {"type": "t", "zone": "z"}}]})})
+    assert list(matcher._gates) == ["zone"]
+    assert matcher.match(event(zone="z")) == ["only"]

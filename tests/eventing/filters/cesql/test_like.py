@@ -35,6 +35,7 @@ from eventing.filters.cesql.like import compile_like, segments_of, start_of, tex
         ("a\\", ["a\\"], ["a"]),
         (r"\\%", [r"\%"], ["\\", r"\\x"]),
         ("a.c", ["a.c"], ["abc"]),
+        ("a\nb_%", ["a\nbc"], ["a", "abc"]),
         ("[a]*(b)+", ["[a]*(b)+"], ["a"]),
     ],
 )
