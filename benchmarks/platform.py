@@ -65,6 +65,10 @@ class Platform:
         }
         self.call("PATCH", SETTINGS, {"data": data}, MERGE)
 
+    def stay_awake(self, replicas: int) -> None:
+        """So many of each, also without a request."""
+        self.call("PATCH", SETTINGS, {"data": {"min-scale": str(replicas)}}, MERGE)
+
     def create_service(self, name: str, pod: Mapping[str, Any], annotations: Mapping[str, str] | None = None) -> None:
         """A Service whose one container `pod` describes, `runtimeClassName` beside the container's own fields."""
         container = dict(pod)

@@ -32,9 +32,9 @@ def sources_digest() -> str:
 
 
 @cache
-def compiled(name: str) -> Path:
+def compiled(name: str, folder: Path = SOURCES) -> Path:
     """The binary. Skips the test where there is no C compiler."""
-    source = SOURCES / f"{name}.c"
+    source = folder / f"{name}.c"
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler (apt-get install gcc)")
