@@ -15,10 +15,11 @@ from functools import partial
 from core.clock import Clock
 from core.errors import BadRequest, FieldError
 from core.errors import Invalid as Unprocessable
+from core.resources.eventing_options import SchemaMode
 from eventing.attributes import Invalid
 from eventing.duplicates import Window, key_of
 from eventing.event import Event
-from eventing.event_types import Mode, SeenTypes
+from eventing.event_types import SeenTypes
 from eventing.hops import HOPS, accept
 from eventing.intake import Intake, Stored, Terms
 
@@ -104,7 +105,7 @@ class Entrance:
                 events = [self._within_budget(event) for event in events]
                 break
         aside: list[tuple[Event, str]] = []
-        if self.terms.schemas:
+        if self.terms.schemas and self.terms.schema_mode is not SchemaMode.IGNORE:
             events = self._as_schemas_say(events, aside)
         for event in events:
             self.seen.note(event)
@@ -123,16 +124,15 @@ class Entrance:
     def _as_schemas_say(self, events: Sequence[Event], aside: list[tuple[Event, str]]) -> Sequence[Event]:
         fitting: list[Event] = []
         for position, event in enumerate(events):
-            violation = self.terms.schemas.violation(event)
-            if violation is None:
+            detail = self.terms.schemas.violation(event)
+            if detail is None:
                 fitting.append(event)
                 continue
-            mode, detail = violation
             sentence = f"Event {event.id!r} is not as the schema of {event.type!r} says: {detail}."
-            if mode is Mode.REFUSE:
+            if self.terms.schema_mode is SchemaMode.REFUSE:
                 self.counts.refused += 1
                 raise Unprocessable(sentence, causes=[FieldError(f"[{position}].data", detail)])
-            if mode is Mode.WARN:
+            if self.terms.schema_mode is SchemaMode.WARN:
                 self.counts.warned += 1
                 self.warning = sentence
                 fitting.append(event)

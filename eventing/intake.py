@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from core.resources.eventing_options import SchemaMode
 from eventing.codec import Limits
 from eventing.event import Event
-from eventing.event_types import Schemas
 from eventing.hops import BUDGET
+from eventing.schemas import Schemas
 from eventing.webhook import Welcome
 
 Stored: TypeAlias = asyncio.Future[Any]
@@ -31,6 +32,7 @@ class Terms:
     limits: Limits = field(default_factory=Limits)
     deduplicate_s: float = 0.0  # 0: an event that comes again is taken again
     schemas: Schemas = field(default_factory=Schemas)
+    schema_mode: SchemaMode = SchemaMode.WARN
     hops: int = BUDGET
     welcome: Welcome = field(default_factory=Welcome)
 

@@ -32,7 +32,7 @@ class SchemaMode(StrEnum):
 
     IGNORE = "ignore"
     WARN = "warn"  # accepted, and told of
-    REFUSE = "refuse"  # 400 to its producer
+    REFUSE = "refuse"  # 422 to its producer
     DEAD_LETTER = "dead-letter"  # 202, but only dead letters get it
 
 

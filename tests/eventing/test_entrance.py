@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from core.errors import BadRequest, Invalid, StoreFull, TooManyRequests
+from core.resources.eventing_options import SchemaMode
 from eventing.entrance import Entrance
-from eventing.event_types import Mode, Schema, SchemaRule, Schemas, Seen, compile_schema
+from eventing.event_types import Seen
 from eventing.intake import Terms
+from eventing.schemas import Schema, SchemaRule, Schemas, Template, compile_schema
 from tests.support.clock import FakeClock, settle
 from tests.support.events import plain
 from tests.support.intake import FakeIntake
@@ -21,10 +23,10 @@ def entrance(intake: FakeIntake, clock: FakeClock | None = None, **terms: Any) -
     return Entrance(intake, Terms(**terms), clock or FakeClock())
 
 
-def numbers(mode: Mode) -> Schemas:
+def numbers(mode: SchemaMode) -> dict[str, Any]:
     compiled = compile_schema(json.dumps({"type": "number"}))
     assert isinstance(compiled, Schema)
-    return Schemas([SchemaRule("com.example.order", compiled, mode=mode)])
+    return {"schemas": Schemas([SchemaRule(Template("com.example.order"), compiled)]), "schema_mode": mode}
 
 
 def run(test: Any) -> None:
@@ -150,7 +152,7 @@ def test_the_budget_of_hops() -> None:
 def test_a_schema_that_refuses_refuses_the_whole_batch() -> None:
     async def test() -> None:
         intake = FakeIntake()
-        door = entrance(intake, schemas=numbers(Mode.REFUSE), deduplicate_s=600)
+        door = entrance(intake, **numbers(SchemaMode.REFUSE), deduplicate_s=600)
         with pytest.raises(Invalid, match="Event '2' is not as the schema of 'com"):
             door.take([plain(b"1"), plain(b'"x"', id="2")])
         assert intake.appends == []
@@ -163,7 +165,7 @@ def test_a_schema_that_refuses_refuses_the_whole_batch() -> None:
 def test_a_schema_that_warns_takes_and_counts() -> None:
     async def test() -> None:
         intake = FakeIntake()
-        door = entrance(intake, schemas=numbers(Mode.WARN))
+        door = entrance(intake, **numbers(SchemaMode.WARN))
         await door.take([plain(b'"x"')])
         assert len(intake.events) == 1
         assert door.counts.warned == 1
@@ -172,10 +174,20 @@ def test_a_schema_that_warns_takes_and_counts() -> None:
     run(test)
 
 
+def test_a_schema_that_is_ignored() -> None:
+    async def test() -> None:
+        intake = FakeIntake()
+        door = entrance(intake, **numbers(SchemaMode.IGNORE))
+        await door.take([plain(b'"x"')])
+        assert (len(intake.events), door.counts.warned) == (1, 0)
+
+    run(test)
+
+
 def test_a_schema_that_sets_aside_stores_both_sorts() -> None:
     async def test() -> None:
         intake = FakeIntake(slow=True)
-        door = entrance(intake, schemas=numbers(Mode.DEAD_LETTER))
+        door = entrance(intake, **numbers(SchemaMode.DEAD_LETTER))
         stored = door.take([plain(b"1"), plain(b'"x"', id="2")])
         intake.pending.pop(0).set_result(0)
         await settle()

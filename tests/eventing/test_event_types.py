@@ -1,38 +1,14 @@
-"""Types seen, and schemas: which compile, which data breaks them in which words."""
+"""EventTypes: of what passed, made once, and the schemas that users put into them."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import pytest
-
-from eventing.event_types import (
-    SENTENCE_MAX,
-    TYPES_MAX,
-    BadSchema,
-    Mode,
-    Schema,
-    SchemaRule,
-    Schemas,
-    Seen,
-    SeenTypes,
-    compile_schema,
-)
+from core.resources.duck_v1 import Reference
+from core.resources.eventing import EventAttributeDefinition, EventType, EventTypeSpec
+from core.resources.meta import ObjectMeta
+from eventing.event_types import TYPES_MAX, Seen, SeenTypes, event_type_for, schemas_of
 from tests.support.events import plain
 
-ORDER = {
-    "type": "object",
-    "required": ["id"],
-    "properties": {"id": {"type": "integer"}, "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}}},
-    "$defs": {"line": {"type": "string", "maxLength": 5}},
-}
-
-
-def schema(document: Any) -> Schema:
-    compiled = compile_schema(json.dumps(document))
-    assert isinstance(compiled, Schema), compiled
-    return compiled
+BROKER = Reference(kind="Broker", name="default", api_version="eventing.knative.dev/v1")
 
 
 def test_each_type_of_each_source_is_new_once() -> None:
@@ -53,92 +29,40 @@ def test_the_types_of_a_broker_are_bounded() -> None:
     assert len(seen.take_fresh()) == TYPES_MAX
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b'{"id": 1}', None),
-        (b'{"id": 1, "lines": ["a"]}', None),
-        (b"{}", "data: 'id' is a required property"),
-        (b'{"id": "1"}', "data.id: '1' is not of type 'integer'"),
-        (b'{"id": 1, "lines": ["a", "too long"]}', "data.lines[1]: 'too long' is too long"),
-        (b"7", "data: 7 is not of type 'object'"),
-        (b"{", "the data is not JSON"),
-        (b"[" * 5000, "the data is not JSON"),
-        (None, "the event has no data"),
-    ],
-)
-def test_violations(data: bytes | None, words: str | None) -> None:
-    found = schema(ORDER).violation(plain(data))
-    assert found == words if words is None else found is not None and found.startswith(words)
+def test_an_event_type_for_what_passed() -> None:
+    made = event_type_for(Seen("com.example.order", "/orders/eu", "urn:s"), "default", BROKER)
+    assert {each.name: each.value for each in made.spec.attributes or ()} == {
+        "type": "com.example.order",
+        "source": "/orders/eu",
+        "specversion": "1.0",
+        "id": None,
+        "schemadata": "urn:s",
+    }
+    assert made.spec.reference == BROKER
+    assert made.metadata.namespace == "default"
+    assert event_type_for(Seen("com.example.order", "/orders/eu", "other"), "default", BROKER).name == made.name
+    assert event_type_for(Seen("com.example.order", "/orders", ""), "default", BROKER).name != made.name
+    long = event_type_for(Seen("t" * 300, "/s", ""), "default", Reference(kind="Broker", name="b" * 63))
+    assert len(long.name) <= 63
 
 
-def test_data_of_another_media_type_breaks_a_schema() -> None:
-    found = schema(True).violation(plain(b"<x/>", datacontenttype="application/xml"))
-    assert found == "the data is application/xml, not JSON"
+def described(name: str, **attributes: str) -> EventType:
+    definitions = [EventAttributeDefinition(name=name, value=value) for name, value in attributes.items()]
+    return EventType(metadata=ObjectMeta(name=name), spec=EventTypeSpec(attributes=definitions))
 
 
-def test_a_sentence_stays_a_sentence() -> None:
-    found = schema({"maxLength": 1}).violation(plain(json.dumps("x" * 100_000).encode()))
-    assert found is not None
-    assert len(found) <= SENTENCE_MAX + 1
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "the schema is not JSON"),
-        ("[]", "neither an object nor true or false"),
-        ('{"type": 5}', "schema.type: 5 is not valid"),
-        ('{"$ref": "#/$defs/nowhere"}', "'/$defs/nowhere', which is not in it"),
-        ('{"properties": {"a": {"$ref": "http://169.254.169.254/x"}}}', "nothing is fetched"),
-        ('{"$ref": "https://json-schema.org/draft/2020-12/schema"}', "nothing is fetched"),
-        ('{"$id": "http://me/", "$ref": "other.json"}', "'other.json'"),
-        ('{"pattern": "("}', "schema.pattern"),
-    ],
-)
-def test_schemas_that_do_not_compile(text: str, words: str) -> None:
-    found = compile_schema(text)
-    assert isinstance(found, BadSchema)
-    assert words in found.detail
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        True,
-        {},
-        {"enum": [{"$ref": "urn:no-reference"}]},
-        {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {}}, "$ref": "#/definitions/a"},
-        {"$id": "http://me/", "$defs": {"a": {"$id": "a"}}, "$ref": "a"},
-    ],
-)
-def test_schemas_that_compile(document: Any) -> None:
-    assert schema(document).violation(plain(b'{"$ref": "urn:no-reference"}')) is None
-
-
-def test_a_reference_that_only_an_event_meets_leads_nowhere_in_words() -> None:
-    inner = {"$defs": {"a": {"$id": "http://inner/", "$ref": "nowhere"}}, "$ref": "http://inner/"}
-    assert schema(inner).violation(plain(b"1")) == "the schema refers to 'nowhere', which is not in it"
-
-
-def test_a_schema_without_end_ends() -> None:
-    assert schema({"$ref": "#"}).violation(plain(b"1")) == "the data, or its schema, is nested too deep"
-
-
-def test_rules_are_by_type_and_source() -> None:
-    number = schema({"type": "number"})
-    schemas = Schemas(
+def test_schemas_are_taken_from_event_types() -> None:
+    schemas, bad = schemas_of(
         [
-            SchemaRule("a", number, source="/one", mode=Mode.REFUSE),
-            SchemaRule("b", number, mode=Mode.DEAD_LETTER),
+            described("good", type="a", schemadata=' {"type": "number"}'),
+            described("of-one-source", type="b", source="/one", schemadata='{"type": "number"}'),
+            described("elsewhere", type="c", schemadata="https://example.com/schema.json"),
+            described("of-no-type", schemadata='{"type": "number"}'),
+            described("bad", type="d", schemadata='{"type": 5}'),
+            described("plain", type="e"),
         ]
     )
-    assert schemas
-    assert not Schemas()
-    assert schemas.violation(plain(b'"x"', type="a")) is None
-    assert schemas.violation(plain(b'"x"', type="c")) is None
-    assert schemas.violation(plain(b"1", type="b")) is None
-    assert schemas.violation(plain(b'"x"', type="b")) == (Mode.DEAD_LETTER, "data: 'x' is not of type 'number'")
-    found = schemas.violation(plain(b'"x"', type="a", source="/one"))
-    assert found is not None
-    assert found[0] is Mode.REFUSE
+    assert set(bad) == {"bad"}
+    broken = {type for type in "abcde" if schemas.violation(plain(b'"x"', type=type))}
+    assert broken == {"a"}
+    assert schemas.violation(plain(b'"x"', type="b", source="/one"))

@@ -11,12 +11,13 @@ import pytest
 
 from core.errors import StoreFull, TemporaryError, TooLarge, TooManyRequests
 from core.inside import Call, Fields, Reply
+from core.resources.eventing_options import SchemaMode
 from eventing.codec import Limits, encode_batch, encode_binary, encode_structured
 from eventing.entrance import Entrance
 from eventing.event import Event
-from eventing.event_types import Mode, Schema, SchemaRule, Schemas, compile_schema
 from eventing.ingress import Ingress, by_host, by_path
 from eventing.intake import Terms
+from eventing.schemas import Schema, SchemaRule, Schemas, Template, compile_schema
 from eventing.webhook import Welcome
 from tests.support.clock import FakeClock, settle
 from tests.support.events import PLAIN, plain
@@ -210,7 +211,8 @@ def test_storage_that_is_given_up_is_no_202() -> None:
 def test_a_schema_that_refuses() -> None:
     compiled = compile_schema('{"type": "number"}')
     assert isinstance(compiled, Schema)
-    desk = Desk(schemas=Schemas([SchemaRule(plain().type, compiled, mode=Mode.REFUSE)]))
+    rule = SchemaRule(Template(plain().type), compiled)
+    desk = Desk(schemas=Schemas([rule]), schema_mode=SchemaMode.REFUSE)
     found = document(desk.post(*encode_structured(plain(b'"x"'))))
     assert (found["status"], found["reason"]) == (422, "Invalid")
     assert "'x' is not of type 'number'" in found["detail"]
