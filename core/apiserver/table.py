@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from core.errors import BadRequest
 from core.resources.ages import age_of
 from core.resources.meta import Column, Json, Kind
@@ -81,8 +83,8 @@ def cell(column: Column, obj: Json, now: float) -> Any:
         return found if isinstance(found, int) else None
     if column.type == "boolean":
         return found if isinstance(found, bool) else None
-    if isinstance(found, bool):
-        return "true" if found else "false"
+    if isinstance(found, bool | list | dict):
+        return orjson.dumps(found).decode()
     return found if isinstance(found, str) else str(found)
 
 

@@ -25,7 +25,7 @@ from core.apiserver.serverside import apply, apply_status, track_update
 from core.apiserver.strategic import strategic_merge
 from core.errors import AlreadyExists, BadRequest, FieldError, NotFound, UnsupportedMediaType
 from core.resources.meta import Json, Kind
-from core.store.writes import Birth, already_exists, plan_create, plan_update
+from core.store.writes import Birth, already_exists, named, plan_create, plan_update
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -124,6 +124,9 @@ async def _create(
 ) -> Answer:
     """`managed`: the object says already who owns its fields."""
     await require_namespace(backend, kind, call.target.namespace)
+    if not kind.webhook:
+        # As in Kubernetes: what it fills in itself may use a made-up name, what webhooks fill in comes before it.
+        obj = {**obj, "metadata": named(obj["metadata"], uuid.uuid4().hex[:5])}
     admitted = admit_create(kind, obj, call.context(backend), field_validation(call))
     new = admitted.obj
     if not managed:

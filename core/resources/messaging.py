@@ -30,7 +30,7 @@ from core.resources.eventing_rules import warn_of
 from core.resources.fields import doc
 from core.resources.meta import Kind, Lifetime, Model, Resource
 
-CATEGORIES: Final = ("all", "knative", "messaging")
+CATEGORIES: Final = ("all", "knative", "messaging")  # upstream's `channel` too would hide `kubectl get channel NAME`
 
 CHANNEL_CONDITIONS: Final = ConditionSet(
     ("BackingChannelReady", ADDRESSABLE, DEAD_LETTER_SINK_RESOLVED, EVENT_POLICIES_READY)
@@ -152,7 +152,7 @@ CHANNEL: Kind[Channel] = Kind(
     plural="channels",
     model=Channel,
     short_names=("ch",),
-    categories=(*CATEGORIES, "channel"),
+    categories=CATEGORIES,
     columns=(URL, AGE, *READY),
     default=rules.default_channel,
     validate=rules.validate_channel,
@@ -167,7 +167,7 @@ IN_MEMORY_CHANNEL: Kind[InMemoryChannel] = Kind(
     plural="inmemorychannels",
     model=InMemoryChannel,
     short_names=("imc",),
-    categories=(*CATEGORIES, "channel"),
+    categories=CATEGORIES,
     lifetime=Lifetime.OWNED,
     columns=(URL, AGE, *READY),
     default=rules.default_in_memory_channel,

@@ -22,7 +22,7 @@ from core.resources.eventing_labels import SOURCES_GROUP
 from core.resources.eventing_options import Order, SubscriptionOptions, check_options
 from core.resources.eventing_rules import check_unchanged, warn_of
 from core.resources.fields import doc
-from core.resources.knative_errors import invalid, missing, via
+from core.resources.knative_errors import generic, invalid, missing, via
 from core.resources.meta import AdmissionContext, Column, Json, Kind, Model, Resource, Scale
 from core.resources.sources import OIDC_IDENTITY_CREATED, SINK_PROVIDED, SourceSpec
 from core.resources.sources_validation import default_source, validate_source
@@ -95,9 +95,9 @@ class KafkaSource(Resource):
 
 def default_kafka_source(obj: Json, context: AdmissionContext) -> None:
     spec, metadata = obj.setdefault("spec", {}), obj["metadata"]
-    if not spec.get("consumerGroup"):
+    if not spec.get("consumerGroup") and metadata.get("name"):
         # Upstream draws one by chance; by name, a source that is made again goes on where it was.
-        spec["consumerGroup"] = GROUP_PREFIX + child_name(metadata.get("namespace", ""), f"-{metadata.get('name', '')}")
+        spec["consumerGroup"] = GROUP_PREFIX + child_name(metadata.get("namespace", ""), f"-{metadata['name']}")
     if spec.get("consumers") is None:
         spec["consumers"] = 1
     spec["initialOffset"] = spec.get("initialOffset") or INITIAL_OFFSETS[0]
@@ -110,6 +110,8 @@ def validate_kafka_source(obj: Json, context: AdmissionContext) -> Sequence[Fiel
     spec = obj["spec"]
     errors = validate_source(spec) + via("delivery", validate_delivery(spec.get("delivery")))
     errors += missing(*(field for field in ("topics", "bootstrapServers") if not spec.get(field)))
+    if not spec.get("consumerGroup"):
+        errors += generic("a source whose name is made up must name its group", "consumerGroup")
     if spec["initialOffset"] not in INITIAL_OFFSETS:
         errors += invalid(spec["initialOffset"], "initialOffset")
     if spec["ordering"] not in tuple(Order):

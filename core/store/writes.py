@@ -64,6 +64,14 @@ class Birth:
     now: float  # seconds since the epoch
 
 
+def named(metadata: Json, suffix: str) -> Json:
+    """With a name made of `generateName`, where there is that and no name."""
+    base = metadata.get("generateName")
+    if metadata.get("name") or not base:
+        return metadata
+    return {**metadata, "name": base[:_GENERATED_BASE_MAX] + suffix}
+
+
 def plan_create(kind: Kind[Any], obj: Json, birth: Birth) -> Plan:
     """A new object. `status` is kept as handed in. BadRequest, Invalid."""
     metadata = dict(obj.get("metadata") or {})
@@ -71,11 +79,9 @@ def plan_create(kind: Kind[Any], obj: Json, birth: Birth) -> Plan:
         raise _about(kind, "", BadRequest("resourceVersion should not be set on objects to be created"))
     for field in ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
         metadata.pop(field, None)
+    metadata = named(metadata, birth.name_suffix)
     if not metadata.get("name"):
-        base = metadata.get("generateName")
-        if not base:
-            raise _invalid(kind, "", "metadata.name", "name or generateName is required", FieldProblem.REQUIRED)
-        metadata["name"] = base[:_GENERATED_BASE_MAX] + birth.name_suffix
+        raise _invalid(kind, "", "metadata.name", "name or generateName is required", FieldProblem.REQUIRED)
     if kind.namespaced:
         if not metadata.get("namespace"):
             name = metadata["name"]

@@ -120,3 +120,8 @@ def test_what_never_changes(kind: Kind[Any], spec: Json, change: Json, field: st
     assert refusal(kind, document(spec), old) == ""
     changed = refusal(kind, document({**spec, **change}), old)
     assert changed.startswith(f"Immutable fields changed (-old +new): spec.{field}\n")
+
+
+def test_a_kafka_source_with_a_made_up_name_names_its_group() -> None:
+    obj = {"metadata": {"generateName": "k-", "namespace": "ns"}, "spec": KAFKA}
+    assert refusal(KAFKA_SOURCE, obj) == ("a source whose name is made up must name its group: spec.consumerGroup")
