@@ -21,7 +21,7 @@ from eventing.duplicates import Window, key_of
 from eventing.event import Event
 from eventing.event_types import SeenTypes
 from eventing.hops import HOPS, accept
-from eventing.intake import Intake, Stored, Terms
+from eventing.intake import Intake, SetAside, Stored, Terms
 
 
 @dataclass(slots=True)
@@ -35,14 +35,15 @@ class Counts:
 
 
 class Entrance:
-    """Stands in front of one intake."""
+    """Stands in front of one intake. `set_aside` is where events go that a schema sends to the dead letters."""
 
-    def __init__(self, intake: Intake, terms: Terms, clock: Clock) -> None:
+    def __init__(self, intake: Intake, set_aside: SetAside, terms: Terms, clock: Clock) -> None:
         self.intake = intake
         self.terms = terms
         self.seen = SeenTypes()
         self.counts = Counts()
         self.warning = ""  # the last violation of a schema that only warns
+        self._set_aside = set_aside
         self._clock = clock
         self._window: Window[Stored] | None = None
         self.change(terms)
@@ -113,7 +114,7 @@ class Entrance:
             return self.intake.append(events)
         self.counts.set_aside += len(aside)
         stored = [self.intake.append(events)] if events else []
-        return _all(stored + [self.intake.set_aside(event, reason) for event, reason in aside])
+        return _all(stored + [self._set_aside(event, reason) for event, reason in aside])
 
     def _within_budget(self, event: Event) -> Event:
         accepted = accept(event, self.terms.hops)

@@ -6,7 +6,7 @@ An entrance (`eventing/entrance.py`) stands in front of each and has checked wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -14,6 +14,8 @@ from core.resources.eventing_options import SchemaMode
 from eventing.codec import Limits
 from eventing.event import Event
 from eventing.hops import BUDGET
+from eventing.log.base import DeadLetter
+from eventing.log.dead_letters import DeadLetters
 from eventing.schemas import Schemas
 from eventing.webhook import Welcome
 
@@ -47,5 +49,15 @@ class Intake(Protocol):
         be, TemporaryError while it cannot store.
         """
 
-    def set_aside(self, event: Event, reason: str) -> Stored:
-        """Stores an event that is taken but not to be delivered, with the dead letters."""
+
+SetAside: TypeAlias = Callable[[Event, str], Stored]
+"""Stores an event that is taken but not to be delivered, with the reason."""
+
+
+def with_dead_letters(letters: DeadLetters, stream: str) -> SetAside:
+    """Sets aside among the dead letters of the log, under the stream's own name: no subscription has failed."""
+
+    def set_aside(event: Event, reason: str) -> Stored:
+        return letters.keep(DeadLetter(0, stream, stream, None, 0, reason, (), event))
+
+    return set_aside

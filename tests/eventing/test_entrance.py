@@ -20,7 +20,7 @@ from tests.support.intake import FakeIntake
 
 
 def entrance(intake: FakeIntake, clock: FakeClock | None = None, **terms: Any) -> Entrance:
-    return Entrance(intake, Terms(**terms), clock or FakeClock())
+    return Entrance(intake, intake.set_aside, Terms(**terms), clock or FakeClock())
 
 
 def numbers(mode: SchemaMode) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Desk:
 
     def __init__(self, *, slow: bool = False, **terms: Any) -> None:
         self.intake = FakeIntake(slow=slow)
-        self.entrance = Entrance(self.intake, Terms(**terms), FakeClock())
+        self.entrance = Entrance(self.intake, self.intake.set_aside, Terms(**terms), FakeClock())
         self.site = Ingress(by_path({b"/default/orders": self.entrance}), "broker")
         self.replies: list[Reply] = []
 
@@ -244,7 +244,8 @@ def test_the_handshake() -> None:
 )
 def test_a_channel_has_a_host_of_its_own(host: bytes, target: bytes, status: int) -> None:
     async def test() -> None:
-        door = Entrance(FakeIntake(), Terms(), FakeClock())
+        intake = FakeIntake()
+        door = Entrance(intake, intake.set_aside, Terms(), FakeClock())
         site = Ingress(by_host({b"tv-kn-channel.default.svc.cluster.local": door}), "channel")
         replies: list[Reply] = []
         site.answer(Call(b"POST", host, target, *encode_binary(plain())), replies.append)
