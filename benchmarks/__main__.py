@@ -20,6 +20,7 @@ BENCHMARKS: tuple[str, ...] = (
     "autoscaler_tick",
     "store_writes",
     "matching",
+    "event_codec",
     "cold_start_python",
     "cold_start_container",
 )
