@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The first seed of `make soak`, and how many.
+SEEDS ?= 0
+SEED_COUNT ?= 10000
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test soak check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -26,6 +29,9 @@ demo: install ## watch a function start from zero, scale with a burst and go bac
 test: $(VENV)/installed-dev ## install what the tests need and run them all
 	tests/support/need.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: $(VENV)/installed-dev ## ten thousand seeds of faults (make soak SEEDS=7 SEED_COUNT=1 plays one again)
+	$(BIN)/python -m tests.scenarios.test_event_log $(SEEDS) $(SEED_COUNT)
 
 check: $(VENV)/installed-dev ## lint, format and type rules
 	$(BIN)/ruff check .

@@ -43,6 +43,15 @@ def read_what_is_left(path: Path, table: str, columns: str) -> Iterator[tuple[An
         connection.close()
 
 
+def read_until_torn(path: Path, query: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query up to the first torn page."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        yield from _until_torn(connection, query, ())
+    finally:
+        connection.close()
+
+
 def _until_torn(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
     try:
         yield from connection.execute(query, values)

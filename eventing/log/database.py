@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from core.errors import PermanentError, StoreFull
-from core.store.salvage import read_what_is_left, set_file_aside
+from core.store.salvage import read_until_torn, read_what_is_left, set_file_aside
 from eventing.log.positions import Position
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -25,13 +25,21 @@ FORMAT = 1  # of the file; a newer one is refused
 APPLICATION_ID = 0x50494C45  # "PILE"
 _BUSY_S = 5.0
 _WAL_BYTES = 64 * 1024 * 1024
+# What is read of a damaged file: columns and their types (i, t, b; upper case where null will do).
 _TABLES = {
-    "streams": "number, name, head, tail",
-    "groups": "number, stream, first, count, time_ms, bytes, ids, data",
-    "subscriptions": "number, name, stream, held, position, checksum",
-    "attempts": "subscription, offset, number, time_ms, code, reason",
-    "dead_letters": "number, subscription, stream, offset, time_ms, reason, attempts, event, checksum, fate",
+    "streams": ("number, name, head, tail", "itii"),
+    "groups": ("number, stream, first, count, time_ms, bytes, ids, data", "iiiiiibb"),
+    "subscriptions": ("number, name, stream, held, position, checksum", "itiibi"),
+    "attempts": ("subscription, offset, number, time_ms, code, reason", "iiiiIt"),
+    "dead_letters": (
+        "number, subscription, stream, offset, time_ms, reason, attempts, event, checksum, fate",
+        "ittIittBIt",
+    ),
 }
+_TYPES = {"i": int, "t": str, "b": bytes}
+# Above it a torn page is found when it is read: reading all of it would take too long at the start.
+_CHECKED_BYTES = 256 * 1024 * 1024
+_OUTLINED = "select stream, first, count from groups indexed by outline"
 _SALVAGED_AT_ONCE = 1000
 
 Statement: TypeAlias = tuple[str, Sequence[tuple[Any, ...]]]
@@ -152,12 +160,16 @@ class Database:
         new = self.path.with_name(f"{self.path.name}.mending")
         new.unlink(missing_ok=True)
         self._connection = self._connect(new)
-        for table, columns in _TABLES.items():
+        for table, (columns, types) in _TABLES.items():
             marks = ", ".join("?" * (columns.count(",") + 1))
             put = f"insert or ignore into {table} ({columns}) values ({marks})"
-            rows = (tuple(values) for _, *values in read_what_is_left(aside, table, columns))
+            rows = (tuple(values) for _, *values in read_what_is_left(aside, table, columns) if _fit(values, types))
             while some := list(islice(rows, _SALVAGED_AT_ONCE)):
                 self.commit([(put, some)])
+        # The outline stands on pages of its own: it knows of the last events even where they are lost.
+        outlined = read_until_torn(aside, f"{_OUTLINED} order by stream desc, first desc")
+        tails = [(first + count, number) for number, first, count in outlined if _fit((number, first, count), "iii")]
+        self.commit([("update streams set tail = max(tail, ?) where number = ?", tails)])
         self.close()
         new.rename(self.path)
         self._connection = self._connect(self.path)
@@ -198,6 +210,10 @@ class Database:
 
     def _read(self) -> Contents:
         connection = self._opened()
+        if self.path.stat().st_size <= _CHECKED_BYTES:
+            verdict = connection.execute("pragma quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
         # The outline is read from end to end here, so a torn page of it is found now and not in mid-delivery.
         outline = {
             stream: (tail, size)
@@ -250,6 +266,14 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     if not name:  # Python's own: text that is not UTF-8, or a call that was wrong
         return not isinstance(error, sqlite3.ProgrammingError)
     return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def _fit(values: Sequence[Any], types: str) -> bool:
+    """Whether the values of a row are of the types that its columns have: a torn page may hold anything."""
+    return all(
+        isinstance(value, _TYPES[type_.lower()]) or (value is None and type_.isupper())
+        for value, type_ in zip(values, types, strict=True)
+    )
 
 
 def _position(name: str, data: object, checksum: object) -> Position | None:

@@ -46,6 +46,7 @@ class Reader:
         for group in self._groups(span):
             if group.first > expected:
                 entries.append(Damaged(expected, group.first - expected, "the records are missing"))
+                expected = group.first
             for entry in self._entries(span.stream, group):
                 if entry.after > expected:
                     entries.append(_cut(entry, expected))
@@ -94,8 +95,10 @@ class Reader:
             yield Group(*row)
         while rows := connection.execute(following, (span.stream, last, span.tail)).fetchall():
             for row in rows:
+                if row[1] <= last:
+                    raise sqlite3.DatabaseError("the outline of groups is out of order")
                 yield Group(*row)
-            last = rows[-1][1]
+                last = row[1]
 
     def _entries(self, stream: int, group: Group) -> list[Entry]:
         try:
@@ -104,7 +107,7 @@ class Reader:
             if not is_damage(error):
                 raise
             return [Damaged(group.first, group.count, f"a page cannot be read ({error})")]
-        if row is None:
+        if row is None or not isinstance(row[0], bytes):
             return []
         return decode_group(stream, group, row[0])
 
