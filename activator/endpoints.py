@@ -43,6 +43,7 @@ from core.resources.pods import POD
 from core.resources.serving import REVISION
 from core.stats import InstanceKey, RevisionKey
 from core.store.base import EventType, Store
+from core.store.scanning import scan
 from core.tasks import Started
 
 log = structlog.get_logger()
@@ -90,14 +91,13 @@ class Endpoints:
     async def _follow(self, kind: Kind[Any], apply: Apply, listed: asyncio.Event) -> None:
         known: set[ObjectKey] = set()
         while True:
-            listing = await self._store.list(kind)
-            present = {key_of(obj): obj for obj in listing.items}
-            for key in known - set(present):
-                apply(key, None, None)
-            for key, obj in present.items():
+            objects, since = await scan(self._store, kind)
+            before, known = known, set()
+            for obj in objects:
+                known.add(key := key_of(obj))
                 apply(key, obj, None)
-            known, since = set(present), listing.resource_version
-            del listing, present  # a watch lives long
+            for key in before - known:
+                apply(key, None, None)
             listed.set()
             try:
                 async with self._store.watch(kind, since=since) as changes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from sys import intern
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ from core.settings.autoscaler import AutoscalerSettings
 from core.settings.config_maps import AUTOSCALER, SYSTEM_NAMESPACE, settings_of
 from core.stats import RevisionKey, StatisticBus
 from core.store.base import EventType, Store
+from core.store.scanning import scan
 from core.tasks import Started
 
 log = structlog.get_logger()
@@ -71,14 +73,13 @@ class Autoscaler:
         """Shows `see` every object once, then every change; and again from the start when a change was lost."""
         present: dict[tuple[str, str], str] = {}  # name → revision, which a Pod must be known by when it is gone
         while True:
-            listing = await self._store.list(kind, namespace)
-            before, present = present, {_name(obj): _revision(obj) for obj in listing.items}
+            objects, since = await scan(self._store, kind, namespace)
+            before, present = present, {}
+            for obj in objects:
+                present[_name(obj)] = _revision(obj)
+                see(obj, True)
             for name in before.keys() - present.keys():
                 see(_gone(name, before[name]), False)
-            for obj in listing.items:
-                see(obj, True)
-            since = listing.resource_version
-            del listing  # a watch lives long
             listed.set()
             try:
                 async with self._store.watch(kind, namespace, since=since) as changes:
@@ -155,11 +156,11 @@ class Autoscaler:
 
 
 def _name(obj: Json) -> tuple[str, str]:
-    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+    return intern(obj["metadata"].get("namespace", "")), intern(obj["metadata"]["name"])
 
 
 def _revision(obj: Json) -> str:
-    return str((obj["metadata"].get("labels") or {}).get(REVISION_LABEL, ""))
+    return intern((obj["metadata"].get("labels") or {}).get(REVISION_LABEL, ""))
 
 
 def _gone(name: tuple[str, str], revision: str) -> Json:

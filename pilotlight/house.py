@@ -49,6 +49,7 @@ from pilotlight.console import Console
 from pilotlight.datadir import DataDir
 from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses
+from pilotlight.thrift import Thrift
 from pilotlight.top import Top
 
 COMPONENT = "pilotlight"
@@ -111,6 +112,7 @@ def make_house(
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
         ("events", EventExpiry(store, clock).run),
+        ("thrift", Thrift(store, clock).run),
     ]
     backend = Backend(store, KINDS, clock, settings.current, PodLogs(store, clock, planner.places))
     console = Console(

@@ -18,9 +18,12 @@ from core.errors import Conflict, Expired, PermanentError, TemporaryError
 from core.reconcile.queue import WorkQueue
 from core.resources.meta import Json, Kind, ObjectKey, controller_of, key_of
 from core.store.base import EventType, Store, WatchEvent
+from core.store.scanning import scan
 from core.tasks import Started
 
 log = structlog.get_logger()
+
+_LISTED_AT_ONCE = 32  # of a list that a start walks along, before others get their turn
 
 Reconciler: TypeAlias = Callable[[ObjectKey], Awaitable[float | None]]
 """Brings one key's world in order; returns the seconds after which to come again, or None. Never two at once per key.
@@ -160,13 +163,13 @@ class Controller:
 
     async def _take_all(self, watched: Watched) -> int:
         """Returns the resource version of the list; the objects themselves are not kept."""
-        listing = await self._store.list(watched.kind)
-        for obj in listing.items:
-            self._backlog.update(
-                dict.fromkeys(watched.keys(WatchEvent(EventType.ADDED, obj, listing.resource_version)))
-            )
+        objects, resource_version = await scan(self._store, watched.kind)
+        for number, obj in enumerate(objects, 1):
+            self._backlog.update(dict.fromkeys(watched.keys(WatchEvent(EventType.ADDED, obj, resource_version))))
+            if number % _LISTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self._listed_more.set()
-        return listing.resource_version
+        return resource_version
 
     def _enqueue_all(self, keys: Iterable[ObjectKey], after_s: float = 0.0) -> None:
         now = self._clock.monotonic()

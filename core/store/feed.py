@@ -57,9 +57,17 @@ class Freshness:
     def add(self, change: Change, packing: Packing) -> None:
         self._changes.append((change, packing))
         if len(self._changes) > FRESH_MAX:
-            stale, packing = self._changes.popleft()
-            stale.event = None
-            stale.version.settle(packing)
+            self._settle_oldest()
+
+    def settle(self) -> None:
+        """Nothing has changed for a while: nothing is fresh."""
+        while self._changes:
+            self._settle_oldest()
+
+    def _settle_oldest(self) -> None:
+        stale, packing = self._changes.popleft()
+        stale.event = None
+        stale.version.settle(packing)
 
 
 class Feed:

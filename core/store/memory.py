@@ -48,9 +48,9 @@ class MemoryStore:
     def __init__(self, kinds: Sequence[Kind[Any]], clock: Clock) -> None:
         self._clock = clock
         self._version = 0
-        freshness = Freshness()
+        self.freshness = Freshness()
         self._shelves = {kind: Shelf() for kind in kinds}
-        self._feeds = {kind: Feed(0, freshness, shelf.packing) for kind, shelf in self._shelves.items()}
+        self._feeds = {kind: Feed(0, self.freshness, shelf.packing) for kind, shelf in self._shelves.items()}
         self._owners = OwnerIndex()
         self._writes = 0
 

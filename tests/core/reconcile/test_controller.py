@@ -252,8 +252,8 @@ def test_a_watch_that_fell_behind_lists_again() -> None:
         class Forgetful(MemoryStore):
             """Its ring is emptied behind the controller's back, as a partitioned watch would find it."""
 
-            async def list(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-                listing = await super().list(*args, **kwargs)
+            async def list_bytes(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+                listing = await super().list_bytes(*args, **kwargs)
                 if not blocked.is_set():
                     blocked.set()
                     for n in range(2000):
