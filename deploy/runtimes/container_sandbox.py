@@ -25,7 +25,9 @@ _KILLED: Final = 137
 _STATE_AGAIN_S: Final = 0.005  # between the end of its output and its end
 _STATE_CALM_S: Final = 1.0  # for one that has closed its output and runs on
 _ENGINE_AGAIN_S: Final = 0.5
-_KILL_AGAIN_S: Final = 5.0
+_LOOK_S: Final = 5.0
+"""How long an end that was asked for is left to the output to tell: after an engine's restart its streams may stay
+open."""
 
 
 class Maker(Protocol):
@@ -171,15 +173,11 @@ class EngineContainer:
             self.paused = False
         if grace_s > 0 and not self.ended:
             await self._insist(self._engine.kill, self.engine_id, signal)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace_s):
-                    return await self.wait()
+            await self._wait_for_end(grace_s)
         while not self.ended:
             self._killed = True
             await self._insist(self._engine.kill, self.engine_id, "SIGKILL")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_KILL_AGAIN_S):
-                    await self.wait()
+            await self._wait_for_end(_LOOK_S)
         return await self.wait()
 
     async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
@@ -210,23 +208,42 @@ class EngineContainer:
             self._exit.set_result(exit_)
             self._log.close()
 
+    async def _wait_for_end(self, timeout_s: float) -> None:
+        """Returns then at the latest, give or take a look at the engine."""
+        deadline = self._clock.monotonic() + timeout_s
+        while not self.ended and (left_s := deadline - self._clock.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, _LOOK_S)):
+                    await self.wait()
+            if not self.ended:
+                with contextlib.suppress(EngineDown, EngineRefused):
+                    if (exit_ := await self._look()) is not None:
+                        self.end(exit_)
+
     async def _ending(self) -> Exit | None:
         """How it ended; None where only its output has."""
         for _ in range(100):
             try:
-                state = await self._engine.state(self.engine_id)
+                exit_ = await self._look()
             except (EngineDown, EngineRefused):
                 await self._clock.sleep(_ENGINE_AGAIN_S)
                 continue
-            if state is None:
-                return Exit(_KILLED, signal=9, message=self._message())
-            if not state.running:
-                signal = state.exit_code - 128 if 128 < state.exit_code <= 192 else 0
-                oom = state.oom or self._was_oom(state.exit_code)
-                return Exit(state.exit_code, signal, oom, self._message(), self._maker.last_words(self.engine_id))
+            if exit_ is not None:
+                return exit_
             await self._clock.sleep(_STATE_AGAIN_S)
         await self._clock.sleep(_STATE_CALM_S)
         return None
+
+    async def _look(self) -> Exit | None:
+        """What the engine says: None while it runs. EngineDown, EngineRefused."""
+        state = await self._engine.state(self.engine_id)
+        if state is None:
+            return Exit(_KILLED, signal=9, message=self._message())
+        if state.running:
+            return None
+        signal = state.exit_code - 128 if 128 < state.exit_code <= 192 else 0
+        oom = state.oom or self._was_oom(state.exit_code)
+        return Exit(state.exit_code, signal, oom, self._message(), self._maker.last_words(self.engine_id))
 
     def _was_oom(self, code: int) -> bool:
         """Podman does not tell it under cgroup v1; but who else would have killed what we have not."""

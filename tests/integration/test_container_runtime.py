@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -479,6 +480,35 @@ def test_an_engine_that_goes_away_and_comes_back(tmp_path: Path) -> None:
 
     asyncio.run(main())
     service.stop()
+
+
+class StuckOutput:
+    """Of a stream that stays open although nobody writes to it any more."""
+
+    async def read(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass
+
+
+def test_an_end_that_its_output_does_not_tell_of_is_seen_all_the_same(tmp_path: Path) -> None:
+    async def test(runtime: ContainerRuntime) -> None:
+        plan = pod_plan(tmp_path, server())
+        sandbox = await runtime.sandbox(plan)
+        make = runtime.make
+
+        async def make_stuck(*arguments: Any) -> Any:
+            return replace(await make(*arguments), output=StuckOutput())
+
+        runtime.make = make_stuck  # type: ignore[method-assign]
+        container = await sandbox.start(plan.containers[0])
+        assert await http_status(sandbox.address) == 200
+        async with asyncio.timeout(20):
+            assert (await container.stop(300)).code == 0, "it ended by SIGTERM, long before its grace"
+        await sandbox.remove()
+
+    run(tmp_path, test)
 
 
 def test_without_an_engine_it_says_so_and_starts_all_the_same(tmp_path: Path) -> None:
