@@ -41,7 +41,12 @@ class Instance:
         self.outputs: set[int] = set()  # descriptors still open
         self.tail = b""
         self._tail_bytes = EXEC_OUTPUT_BYTES_MAX if self.is_exec else MESSAGE_BYTES_MAX
-        self._log = None if self.is_exec else LogFile(request["log"])
+        self._log: LogFile | None = None
+
+    def open_log(self) -> None:
+        """Before anything is read."""
+        if not self.is_exec:
+            self._log = LogFile(self.request["log"])
 
     @property
     def is_exec(self) -> bool:
@@ -105,7 +110,7 @@ def spawn(request: Request, group: Group | None, pipes: tuple[int, int, int]) ->
     parent = os.getpid()
     pid, born_inside = fork_for(group)
     if pid == 0:
-        become(request, pipes, parent, lambda: begin(group, born_inside))
+        become(request, pipes[2], parent, lambda: begin(group, born_inside, pipes, request["descriptors"]))
     return pid
 
 
@@ -115,20 +120,25 @@ def fork_for(group: Group | None) -> tuple[int, bool]:
     return (os.fork(), False) if pid is None else (pid, True)
 
 
-def begin(group: Group | None, born_inside: bool) -> None:
-    """In the child: enters its group, and a session of its own."""
+def begin(group: Group | None, born_inside: bool, pipes: tuple[int, int, int], descriptors: tuple[int, int]) -> None:
+    """In the child: whatever does not depend on the command."""
     if group is not None:
         group.enter(born_inside)
     os.setsid()
+    null = os.open("/dev/null", os.O_RDONLY)
+    for target, source in enumerate((null, pipes[0], pipes[1])):
+        os.dup2(source, target)
+    os.umask(0o022)
+    resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two, and exec would hand that on
+        signal.signal(number, signal.SIG_DFL)
 
 
-def become(
-    request: Request, pipes: tuple[int, int, int], parent: int, first: Callable[[], None] = lambda: None
-) -> NoReturn:
-    """In the child: turns into the command, or tells on the third pipe why it cannot."""
+def become(request: Request, failed: int, parent: int, first: Callable[[], None] = lambda: None) -> NoReturn:
+    """In the child: turns into the command, or tells on the pipe `failed` why it cannot."""
     try:
         first()
-        _turn_into(request, pipes, parent)
+        _turn_into(request, parent)
     except BaseException as error:
         why = getattr(error, "strerror", None) or str(error)
         reason = {
@@ -136,27 +146,20 @@ def become(
             "missing": isinstance(error, FileNotFoundError),
             "at": os.fsdecode(getattr(error, "filename", None) or ""),
         }
-        os.write(pipes[2], json.dumps(reason).encode())
+        os.write(failed, json.dumps(reason).encode())
     finally:
         os._exit(127)
 
 
-def _turn_into(request: Request, pipes: tuple[int, int, int], parent: int) -> NoReturn:
-    null = os.open("/dev/null", os.O_RDONLY)
-    for target, source in enumerate((null, pipes[0], pipes[1])):
-        os.dup2(source, target)
+def _turn_into(request: Request, parent: int) -> NoReturn:
     kernel.mount_privately(request["mounts"])
     _set_ids(request["uid"], request["gid"])
     if request["no_new_privileges"]:
         kernel.forbid_new_privileges()
     os.chdir(request["cwd"])
-    os.umask(0o022)
-    resource.setrlimit(resource.RLIMIT_NOFILE, request["descriptors"])
     kernel.die_with_parent()  # after the change of user, which would clear it
     if os.getppid() != parent:
         os._exit(127)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two, and exec would hand that on
-        signal.signal(number, signal.SIG_DFL)
     argv = request["argv"]
     if request["control"] is not None:
         os.set_inheritable(request["control"], True)

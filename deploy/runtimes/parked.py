@@ -9,7 +9,6 @@ Part of the spawner's process: imports only the standard library and neighbors t
 
 from __future__ import annotations
 
-import array
 import contextlib
 import itertools
 import json
@@ -20,34 +19,39 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from deploy.runtimes import kernel
 from deploy.runtimes.cgroups import Group
 from deploy.runtimes.instance import Request, become, begin, fork_for
 
 REFILL_AFTER_S = 0.2
+_EXAMPLE = {"argv": ["a"], "env": {"A": "b"}, "uid": None, "id": "c", "mounts": [], "no_new_privileges": False}
 MESSAGE_BYTES_MAX = 1 << 20  # the kernel takes less; what does not fit is forked as it comes
-DESCRIPTORS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One that waits."""
+    """One that waits. `pipes`: where its stdout, its stderr and the failure of its exec will come from."""
 
     pid: int
     group: Group | None
     channel: socket.socket
+    pipes: tuple[int, int, int]
 
-    def wake(self, request: Request, pipes: tuple[int, int, int]) -> bool:
-        """It becomes that command, with those pipes as for `instance.spawn`. False: it cannot; forget it."""
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", pipes))]
+    def wake(self, request: Request) -> bool:
+        """It becomes that command. False: it cannot, and its pipes are closed."""
         with self.channel:
             try:
-                self.channel.sendmsg([json.dumps(request).encode()], rights)
+                self.channel.send(json.dumps(request).encode())
             except OSError:
+                self.close_pipes()
                 return False
         return True
+
+    def close_pipes(self) -> None:
+        for fd in self.pipes:
+            os.close(fd)
 
 
 class ParkingLot:
@@ -57,9 +61,12 @@ class ParkingLot:
         self._make_group, self._discard_group = make_group, discard_group
         self._parked: Parked | None = None
         self._refill_at: float | None = None  # monotonic
+        self._descriptors = (0, 0)
         self._numbers = itertools.count(1)
 
-    def open(self) -> None:
+    def open(self, descriptors: tuple[int, int]) -> None:
+        """`descriptors`: the limits of how many an instance may open."""
+        self._descriptors = descriptors
         self._refill_at = time.monotonic()
 
     def take(self) -> Parked | None:
@@ -92,24 +99,30 @@ class ParkingLot:
         group = self._make_group(f"parked.{next(self._numbers)}")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
+        (out_r, out_w), (err_r, err_w), (failed_r, failed_w) = os.pipe(), os.pipe(), os.pipe()
         with theirs:
             parent = os.getpid()
             pid, born_inside = fork_for(group)
             if pid == 0:
-                _wait(theirs, parent, lambda: begin(group, born_inside))
-        return Parked(pid, group, ours)
+                pipes, descriptors = (out_w, err_w, failed_w), self._descriptors
+                _wait(theirs, failed_w, parent, lambda: begin(group, born_inside, pipes, descriptors))
+        for fd in (out_w, err_w, failed_w):
+            os.close(fd)
+        return Parked(pid, group, ours, (out_r, err_r, failed_r))
 
     def _drop(self) -> None:
         parked, self._parked = self._parked, None
         if parked is not None:
             parked.channel.close()
+            parked.close_pipes()
             if parked.group is not None:
                 self._discard_group(parked.group)
 
 
-def _wait(channel: socket.socket, parent: int, first: Callable[[], None]) -> NoReturn:
+def _wait(channel: socket.socket, failed: int, parent: int, first: Callable[[], None]) -> NoReturn:
     """In the child. It holds nothing of the spawner's: another's end of a pipe must not stay open here."""
     try:
+        _, descriptors_max = resource.getrlimit(resource.RLIMIT_NOFILE)
         first()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -117,23 +130,13 @@ def _wait(channel: socket.socket, parent: int, first: Callable[[], None]) -> NoR
         kernel.die_with_parent()
         if os.getppid() != parent:
             os._exit(127)
-        _, descriptors_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-        os.closerange(3, channel.fileno())
-        os.closerange(channel.fileno() + 1, descriptors_max)
-        request, pipes = _receive(channel)
+        kept = sorted((channel.fileno(), failed))
+        for low, high in zip((2, *kept), (*kept, descriptors_max), strict=True):
+            os.closerange(low + 1, high)
+        json.loads(json.dumps(_EXAMPLE))  # makes its copies of the pages that it will need
+        data = channel.recv(MESSAGE_BYTES_MAX)
     except BaseException:
         os._exit(127)
-    become(request, pipes, parent)
-
-
-def _receive(channel: socket.socket) -> tuple[Request, tuple[int, int, int]]:
-    """Ends the process where nobody will tell it any more."""
-    space = socket.CMSG_SPACE(DESCRIPTORS * 4)
-    data, ancillary, _, _ = channel.recvmsg(MESSAGE_BYTES_MAX, space, socket.MSG_CMSG_CLOEXEC)
-    descriptors = array.array("i")
-    for _, _, payload in ancillary:
-        descriptors.frombytes(payload)
-    if not data or len(descriptors) != DESCRIPTORS:
-        os._exit(0)
-    request: dict[str, Any] = json.loads(data)
-    return request, (descriptors[0], descriptors[1], descriptors[2])
+    if not data:
+        os._exit(0)  # nobody will tell it any more
+    become(json.loads(data), failed, parent)

@@ -163,7 +163,7 @@ class Spawner:
         names = kernel.enter_mount_namespace(request["hosts"])
         facts = {"memory": self._cgroups.memory, "cpu": self._cgroups.cpu, "freezer": self._cgroups.freezer}
         self._send({"seq": request["seq"], **facts, "names": names})
-        self._lot.open()
+        self._lot.open(self._descriptors)
 
     def _on_start(self, request: Request) -> None:
         spare = self._fork_servers.take_spare(request["template"])
@@ -210,32 +210,43 @@ class Spawner:
     def _launch(
         self, instance: Instance, group: Group | None, spare: Spare | None = None, parked: Parked | None = None
     ) -> None:
-        (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe()
+        """Whatever comes from it is taken from here on."""
+        if parked is not None and parked.wake({**instance.request, "control": None}):
+            instance.pid, (out, err, failed) = parked.pid, parked.pipes
+            self._by_pid[instance.pid] = instance
+        else:
+            out, err, failed = self._begin(instance, group, spare)
         self._instances[instance.id] = instance
+        instance.outputs = {out, err}
+        self._loop.watch(out, lambda: self._read(instance, out, b"stdout"))
+        self._loop.watch(err, lambda: self._read(instance, err, b"stderr"))
+        if failed >= 0:
+            self._loop.watch(failed, lambda: self._launched(instance, failed))
+        try:
+            instance.open_log()
+        except OSError:
+            instance.failed = True
+            instance.kill()
+            raise
+
+    def _begin(self, instance: Instance, group: Group | None, spare: Spare | None) -> tuple[int, int, int]:
+        """A new process. Returns its stdout, its stderr, and where the failure of its exec would come from, if any."""
+        (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe()
+        failed_r = -1
         if instance.request["template"] and not instance.is_exec:
             self._fork_servers.fork(instance, (out_w, err_w), spare)
         else:
-            self._spawn(instance, group, (out_w, err_w), parked)
+            failed_r, failed_w = os.pipe()
+            control = self._fork_servers.open(instance.request) if instance.request["is_template"] else None
+            request = {**instance.request, "control": control, "descriptors": self._descriptors}
+            instance.pid = spawn(request, group, (out_w, err_w, failed_w))
+            self._by_pid[instance.pid] = instance
+            for fd in (failed_w, control):
+                if fd is not None:
+                    os.close(fd)
         for fd in (out_w, err_w):
             os.close(fd)
-        instance.outputs = {out_r, err_r}
-        self._loop.watch(out_r, lambda: self._read(instance, out_r, b"stdout"))
-        self._loop.watch(err_r, lambda: self._read(instance, err_r, b"stderr"))
-
-    def _spawn(self, instance: Instance, group: Group | None, outputs: tuple[int, int], parked: Parked | None) -> None:
-        failed_r, failed_w = os.pipe()
-        control = self._fork_servers.open(instance.request) if instance.request["is_template"] else None
-        request = {**instance.request, "control": control, "descriptors": self._descriptors}
-        pipes = (*outputs, failed_w)
-        if parked is not None and parked.wake(request, pipes):
-            instance.pid = parked.pid
-        else:
-            instance.pid = spawn(request, group, pipes)
-        self._by_pid[instance.pid] = instance
-        os.close(failed_w)
-        if control is not None:
-            os.close(control)
-        self._loop.watch(failed_r, lambda: self._launched(instance, failed_r))
+        return out_r, err_r, failed_r
 
     def _launched(self, instance: Instance, failed: int) -> None:
         """Exec has worked (the pipe closed with it), or it has not and the pipe says why."""

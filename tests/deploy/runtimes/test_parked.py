@@ -113,7 +113,7 @@ def test_one_with_limits_or_too_large_an_environment_is_forked(tmp_path: Path) -
     run(tmp_path, test)
 
 
-def test_it_holds_no_descriptor_but_its_channel(tmp_path: Path) -> None:
+def test_it_holds_no_descriptor_but_its_own(tmp_path: Path) -> None:
     async def test(link: SpawnerLink) -> None:
         process = await link.start(command(link, tmp_path))  # whose pipes and log the spawner holds
         waiting = await parked(without=process.pid)
@@ -122,9 +122,10 @@ def test_it_holds_no_descriptor_but_its_channel(tmp_path: Path) -> None:
             return [os.readlink(f"/proc/{waiting}/fd/{fd}") for fd in os.listdir(f"/proc/{waiting}/fd")]
 
         deadline = asyncio.get_running_loop().time() + WAIT_S_MAX
-        while len(held()) > 4 and asyncio.get_running_loop().time() < deadline:  # it is closing them
+        while len(held()) > 5 and asyncio.get_running_loop().time() < deadline:  # it is closing them
             await asyncio.sleep(0.01)
-        assert [name.partition(":")[0] for name in held()[3:]] == ["socket"], held()
+        kinds = sorted(name.partition(":")[0] for name in held())
+        assert kinds == ["/dev/null", "pipe", "pipe", "pipe", "socket"], held()
         await process.stop(1.0)
 
     run(tmp_path, test)
