@@ -17,12 +17,13 @@ from autoscaler.controller import Autoscaler
 from autoscaler.decisions import as_json
 from core.apiserver.app import make_app
 from core.apiserver.backend import Backend
+from core.apiserver.versions import VersionedStore
 from core.clock import Clock
 from core.reconcile.controller import Controller
 from core.reconcile.events import EventExpiry, Recorder
 from core.reconcile.garbage import GarbageCollector
 from core.reconcile.namespaces import NamespaceController
-from core.resources.kinds import KINDS
+from core.resources.kinds import KINDS, SERVED
 from core.resources.meta import Json
 from core.stats import StatisticBus
 from core.store.sqlite import SqliteStore
@@ -114,7 +115,8 @@ def make_house(
         ("events", EventExpiry(store, clock).run),
         ("thrift", Thrift(store, clock).run),
     ]
-    backend = Backend(store, KINDS, clock, settings.current, PodLogs(store, clock, planner.places))
+    logs = PodLogs(store, clock, planner.places)
+    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs)
     console = Console(
         token, partial(_decisions, autoscaler), Top(store, bus, clock, activator.waiting).rows, activator.snapshot
     )

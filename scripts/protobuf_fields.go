@@ -18,6 +18,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +29,7 @@ var roots = map[string]any{
 	"v1/Secret": corev1.Secret{}, "v1/ConfigMap": corev1.ConfigMap{}, "v1/Namespace": corev1.Namespace{},
 	"v1/ServiceAccount": corev1.ServiceAccount{}, "v1/Event": corev1.Event{},
 	"apps/v1/Deployment": appsv1.Deployment{}, "autoscaling/v1/Scale": autoscalingv1.Scale{},
+	"batch/v1/Job": batchv1.Job{},
 	"discovery.k8s.io/v1/EndpointSlice":                discoveryv1.EndpointSlice{},
 	"authorization.k8s.io/v1/SelfSubjectAccessReview":  authorizationv1.SelfSubjectAccessReview{},
 	"authorization.k8s.io/v1/SelfSubjectRulesReview":   authorizationv1.SelfSubjectRulesReview{},

@@ -169,7 +169,7 @@ EVENT_TYPE: Kind[EventType] = Kind(
     columns=(
         _attribute("Type", "type"),
         _attribute("Source", "source"),
-        _attribute("Schema", "schemadata"),
+        _attribute("Schema", "dataschema"),
         Column("Reference Name", "spec.reference.name"),
         Column("Reference Kind", "spec.reference.kind"),
         Column("Description", "spec.description"),

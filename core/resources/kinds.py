@@ -1,4 +1,7 @@
-"""Every resource type there is: the one table that the store, the API server and the CLI are built from."""
+"""Every resource type there is: the one table that the store, the API server and the CLI are built from.
+
+The API serves some of them in older versions too: `SERVED`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
+from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BETA2
 from core.resources.flows import PARALLEL, SEQUENCE
 from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind
@@ -18,7 +22,7 @@ from core.resources.pods import POD
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
 from core.resources.sinks import JOB_SINK, KAFKA_SINK
 from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, SINK_BINDING
-from core.resources.sources_kafka import KAFKA_SOURCE
+from core.resources.sources_kafka import KAFKA_SOURCE, KAFKA_SOURCE_V1BETA1
 from core.resources.sources_rabbitmq import RABBITMQ_BROKER_CONFIG, RABBITMQ_SOURCE
 from core.resources.workloads import DEPLOYMENT
 
@@ -60,3 +64,6 @@ KINDS: tuple[Kind[Any], ...] = (
     JOB_SINK,
     RABBITMQ_BROKER_CONFIG,
 )
+
+SERVED: tuple[Kind[Any], ...] = (*KINDS, EVENT_TYPE_V1BETA2, EVENT_TYPE_V1BETA1, KAFKA_SOURCE_V1BETA1)
+"""What the API serves; of a group's versions of a kind, the first one here is the one that clients choose."""

@@ -187,6 +187,15 @@ R = TypeVar("R", bound=Resource)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Conversion:
+    """How a version that is served, and not stored, is made of the one that is, and back. apiVersion is seen to."""
+
+    stored: Kind[Any]
+    to_stored: Callable[[Json], Json] = dict  # changes neither: a shallow copy at least
+    from_stored: Callable[[Json], Json] = dict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind(Generic[R]):
     """One resource type, declared once. Compared by identity: there is one `Kind` object per type."""
 
@@ -208,6 +217,7 @@ class Kind(Generic[R]):
     grace: Grace = no_grace
     generation: bool = True  # metadata.generation counts spec changes
     merge_patch_only: bool = False  # a CRD upstream: strategic merge patch is refused with 415
+    conversion: Conversion | None = None  # of another version of a kind that is stored; see core.apiserver.versions
     webhook: str = ""  # upstream, an admission webhook of this name holds the rules: refusals are 400, in its words
 
     @property

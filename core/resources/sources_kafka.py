@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from core.resources.eventing_options import Order, SubscriptionOptions, check_op
 from core.resources.eventing_rules import check_unchanged, warn_of
 from core.resources.fields import doc
 from core.resources.knative_errors import generic, invalid, missing, via
-from core.resources.meta import AdmissionContext, Column, Json, Kind, Model, Resource, Scale
+from core.resources.meta import AdmissionContext, Column, Conversion, Json, Kind, Model, Resource, Scale
 from core.resources.sources import OIDC_IDENTITY_CREATED, SINK_PROVIDED, SourceSpec
 from core.resources.sources_validation import default_source, validate_source
 
@@ -141,4 +142,7 @@ KAFKA_SOURCE: Kind[KafkaSource] = Kind(
     warn=warn_of(SubscriptionOptions),
     merge_patch_only=True,
     webhook="validation.webhook.kafka.eventing.knative.dev",
+)
+KAFKA_SOURCE_V1BETA1: Kind[KafkaSource] = dataclasses.replace(
+    KAFKA_SOURCE, version="v1beta1", conversion=Conversion(KAFKA_SOURCE)
 )

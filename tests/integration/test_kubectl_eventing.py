@@ -101,6 +101,61 @@ def test_explain(kubectl: Kubectl) -> None:
     assert "completions\t<integer>" in kubectl("explain", "jobsink.spec.job.spec")
 
 
+OLDER = """\
+apiVersion: eventing.knative.dev/v1beta2
+kind: EventType
+metadata:
+  name: dev.knative.source.github.push-44svn
+  labels:
+    eventing.knative.dev/sourceName: github-sample
+spec:
+  type: dev.knative.source.github.push
+  source: https://github.com/knative/eventing
+  schema:
+  description:
+  reference:
+    apiVersion: eventing.knative.dev/v1
+    kind: Broker
+    name: default
+---
+apiVersion: sources.knative.dev/v1beta1
+kind: KafkaSource
+metadata:
+  name: older
+spec:
+  bootstrapServers: ["my-cluster-kafka-bootstrap.kafka:9092"]
+  topics: [knative-demo-topic]
+  sink:
+    uri: http://sink.example.com/
+"""
+
+
+def test_older_versions_are_the_same_objects(space: Callable[..., str]) -> None:
+    assert {words[-1] for words in lines(space("apply", "-f", "-", stdin=OLDER))} == {"created"}
+    assert {words[-1] for words in lines(space("apply", "-f", "-", stdin=OLDER))} == {"unchanged"}
+    space("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=OLDER)
+    name = "dev.knative.source.github.push-44svn"
+    path = "jsonpath={.apiVersion} {.spec.attributes[?(@.name=='type')].value}{.spec.type}"
+    kind = "dev.knative.source.github.push"
+    assert space("get", "eventtype", name, "-o", path) == f"eventing.knative.dev/v1beta3 {kind}"
+    older = "eventtypes.v1beta2.eventing.knative.dev"
+    assert space("get", older, name, "-o", path) == f"eventing.knative.dev/v1beta2 {kind}"
+    assert lines(space("get", older, "--no-headers"))[0][:3] == [name, kind, "https://github.com/knative/eventing"]
+    space("patch", older, name, "--type=merge", '--patch={"spec":{"description":"Pushed."}}')
+    assert space("get", "eventtype", name, "-o", "jsonpath={.spec.description}") == "Pushed."
+    assert "v1beta1" in space("get", "kafkasources.v1beta1.sources.knative.dev", "older", "-o", "yaml")
+    assert space("get", "kafkasource", "older", "-o", "jsonpath={.apiVersion}") == "sources.knative.dev/v1"
+    space("delete", older, name)
+    assert space("get", "eventtype", "-o", "name") == ""
+
+
+def test_a_job_is_created_by_command(space: Callable[..., str]) -> None:
+    space("create", "job", "hello", "--image=docker.io/library/busybox:1", "--", "date")
+    path = "jsonpath={.spec.template.spec.restartPolicy} {.spec.template.spec.containers[0].command}"
+    assert space("get", "job", "hello", "-o", path) == 'Never ["date"]'
+    assert "Parallelism:      1" in space("describe", "job", "hello")
+
+
 def test_a_kafka_source_is_scaled(space: Callable[..., str]) -> None:
     space("apply", "-f", "-", stdin=DOCUMENTS)
     space("scale", "kafkasource", "kafka-source", "--replicas=12")

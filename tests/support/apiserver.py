@@ -25,10 +25,11 @@ from core.apiserver.kubeconfig import ensure_token, write_kubeconfig
 from core.apiserver.logs import LogLine, LogQuery
 from core.apiserver.namespaces import make_namespace
 from core.apiserver.tls import ensure_certificates
+from core.apiserver.versions import VersionedStore
 from core.clock import SystemClock
 from core.errors import AlreadyExists
 from core.resources.core_v1 import NAMESPACE
-from core.resources.kinds import KINDS
+from core.resources.kinds import KINDS, SERVED
 from core.resources.meta import Json
 from core.store.base import Store
 from core.store.memory import MemoryStore
@@ -99,7 +100,7 @@ async def _serve(
             await store.create(NAMESPACE, make_namespace(name))
         except AlreadyExists:
             continue
-    backend = Backend(store, KINDS, clock, logs=WrittenLogs())
+    backend = Backend(VersionedStore(store), SERVED, clock, logs=WrittenLogs())
     token = ensure_token(folder / "token")
     certificates = ensure_certificates(folder / "tls", time.time())
     config = uvicorn.Config(

@@ -94,7 +94,7 @@ def test_options_of_a_deletion_in_any_group() -> None:
 
 def test_a_kind_without_a_table_is_refused() -> None:
     with pytest.raises(UnsupportedMediaType, match="application/json"):
-        read_protobuf(envelope("batch/v1", "Job", b""))
+        read_protobuf(envelope("batch/v1", "CronJob", b""))
 
 
 @given(st.binary(max_size=64))
