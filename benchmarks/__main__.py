@@ -19,6 +19,7 @@ BENCHMARKS: tuple[str, ...] = (
     "api_creates",
     "autoscaler_tick",
     "store_writes",
+    "event_log",
     "matching",
     "event_codec",
     "cold_start_python",
