@@ -7,6 +7,8 @@ subscriber; an EventType says what passes through a Broker. Types, kinds and con
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from pydantic import Field
@@ -24,6 +26,9 @@ from core.resources.fields import doc
 from core.resources.meta import Column, Json, Kind, Model, Resource
 
 CATEGORIES: Final = ("all", "knative", "eventing")
+SCHEMA_DATA: Final = "schemadata"
+DATA_SCHEMA: Final = "dataschema"
+_URI: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:|/)[^\s{}]*")
 
 URL = Column("URL", "status.address.url")
 READY = (
@@ -123,12 +128,23 @@ def _broker_class(obj: Json) -> str | None:
     return (obj["metadata"].get("annotations") or {}).get(BROKER_CLASS_ANNOTATION)
 
 
-def _attribute(column: str, name: str) -> Column:
-    def value(obj: Json) -> str | None:
-        found = (each for each in obj["spec"].get("attributes") or () if each.get("name") == name)
-        return next((each.get("value") for each in found), None)
+def attribute_values(obj: Json) -> dict[str, str]:
+    """What an EventType says of attributes, by name."""
+    attributes = (obj.get("spec") or {}).get("attributes") or ()
+    return {each["name"]: each["value"] for each in attributes if each.get("name") and each.get("value") is not None}
 
-    return Column(column, f"spec.attributes[name={name}].value", value=value)
+
+def schema_uri(values: Mapping[str, str]) -> str | None:
+    """Where the schema is, if that is what an EventType says: `schemadata` may also hold the schema itself."""
+    return next((values[name] for name in (SCHEMA_DATA, DATA_SCHEMA) if is_uri(values.get(name, ""))), None)
+
+
+def is_uri(text: str) -> bool:
+    return _URI.fullmatch(text) is not None
+
+
+def _attribute(column: str, name: str) -> Column:
+    return Column(column, f"spec.attributes[name={name}].value", value=lambda obj: attribute_values(obj).get(name))
 
 
 BROKER: Kind[Broker] = Kind(
@@ -169,7 +185,7 @@ EVENT_TYPE: Kind[EventType] = Kind(
     columns=(
         _attribute("Type", "type"),
         _attribute("Source", "source"),
-        _attribute("Schema", "dataschema"),
+        Column("Schema", "spec.attributes", value=lambda obj: schema_uri(attribute_values(obj))),
         Column("Reference Name", "spec.reference.name"),
         Column("Reference Kind", "spec.reference.kind"),
         Column("Description", "spec.description"),

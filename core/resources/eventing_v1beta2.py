@@ -1,7 +1,8 @@
 """EventType in versions v1beta2 and v1beta1, as `kn` and Knative's pages still write it.
 
-What stands in fields of its own there is an attribute in the version that is stored: `type`, `source`, `dataschema` for
-`schema`, and `schemadata` for a schema that is written out. Other attributes are not seen, and lost by a write.
+What stands in fields of its own there is an attribute in the version that is stored: `type`, `source`, and `schemadata`
+for a schema, be it written out or a URI (with both, the URI is `dataschema`). Other attributes are not seen, and lost
+by a write.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ from pydantic import Field
 
 from core.errors import FieldError
 from core.resources.duck_v1 import Reference, Status
-from core.resources.eventing import EVENT_TYPE, READY
+from core.resources.eventing import (
+    DATA_SCHEMA,
+    EVENT_TYPE,
+    READY,
+    SCHEMA_DATA,
+    attribute_values,
+    is_uri,
+    schema_uri,
+)
 from core.resources.eventing_validation import default_event_type
 from core.resources.fields import doc
 from core.resources.knative_errors import missing
 from core.resources.meta import AdmissionContext, Column, Conversion, Json, Kind, Model, Resource
 
-_ATTRIBUTES: Final = (("type", "type"), ("source", "source"), ("schema", "dataschema"), ("schemaData", "schemadata"))
 _REQUIRED: Final = ("type", "source")
 _ALWAYS: Final = ("specversion", "id")
 
@@ -48,7 +56,9 @@ def to_stored(obj: Json) -> Json:
     if "reference" not in spec and old.get("broker"):
         broker = {"apiVersion": EVENT_TYPE.group + "/v1", "kind": "Broker", "name": old["broker"]}
         spec["reference"] = {**broker, "namespace": obj["metadata"].get("namespace", "")}
-    said = {name: old[field] for field, name in _ATTRIBUTES if field in old}
+    said = {name: old[name] for name in _REQUIRED if name in old}
+    schemas = [old[field] for field in ("schemaData", "schema") if field in old]
+    said |= dict(zip((SCHEMA_DATA, DATA_SCHEMA), schemas, strict=False))
     attributes: list[Json] = [{"name": name, "required": name in _REQUIRED, "value": said[name]} for name in said]
     attributes += [{"name": name, "required": True} for name in (*_REQUIRED, *_ALWAYS) if name not in said]
     return {**obj, "spec": {**spec, "attributes": attributes}}
@@ -56,8 +66,12 @@ def to_stored(obj: Json) -> Json:
 
 def from_stored(obj: Json) -> Json:
     new = obj.get("spec") or {}
-    values = {each.get("name"): each.get("value") for each in new.get("attributes") or ()}
-    spec: Json = {field: values[name] for field, name in _ATTRIBUTES if values.get(name) is not None}
+    values = attribute_values(obj)
+    spec: Json = {name: values[name] for name in _REQUIRED if name in values}
+    if (uri := schema_uri(values)) is not None:
+        spec["schema"] = uri
+    if SCHEMA_DATA in values and not is_uri(values[SCHEMA_DATA]):
+        spec["schemaData"] = values[SCHEMA_DATA]
     spec |= {field: new[field] for field in ("reference", "description") if field in new}
     reference = new.get("reference") or {}
     if reference.get("kind") == "Broker" and reference.get("name"):

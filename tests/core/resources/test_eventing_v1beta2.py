@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.resources.eventing import EVENT_TYPE
 from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BETA2, from_stored, to_stored
 from core.resources.meta import Json
@@ -18,8 +20,8 @@ def test_fields_become_attributes() -> None:
         "attributes": [
             {"name": "type", "required": True, "value": "t"},
             {"name": "source", "required": True, "value": "/s"},
-            {"name": "dataschema", "required": False, "value": "http://x/"},
             {"name": "schemadata", "required": False, "value": "{}"},
+            {"name": "dataschema", "required": False, "value": "http://x/"},
             {"name": "specversion", "required": True},
             {"name": "id", "required": True},
         ],
@@ -28,6 +30,19 @@ def test_fields_become_attributes() -> None:
     back = from_stored(new)
     assert back["spec"] == {**old["spec"], "broker": "default"}
     assert to_stored(back) == new
+
+
+@pytest.mark.parametrize(
+    "schema", [{"schema": "http://x/y.json"}, {"schemaData": '{"type": "object"}'}, {"schemaData": "message A {}"}]
+)
+def test_one_schema_is_one_attribute(schema: Json) -> None:
+    new = to_stored(document({"type": "t", "source": "/s", **schema}))
+    values = {each["name"]: each.get("value") for each in new["spec"]["attributes"]}
+    assert values["schemadata"] == next(iter(schema.values()))
+    assert "dataschema" not in values
+    assert from_stored(new)["spec"] == {"type": "t", "source": "/s", **schema}
+    cells = {column.name: column.value(new) for column in EVENT_TYPE.columns if column.value}
+    assert cells["Schema"] == schema.get("schema")
 
 
 def test_a_broker_by_name_is_a_reference() -> None:
