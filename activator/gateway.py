@@ -29,7 +29,7 @@ from activator.problem import (
     too_many_connections,
     unknown_host,
 )
-from activator.routing import Draw, HostRoutes, RouteChanges, Table, route, split_port
+from activator.routing import Compiled, Draw, HostRoutes, RouteChanges, Table, route, split_port
 from activator.sites import SiteExchange
 from activator.throttler import Throttler
 from activator.wheel import Due, Wheel
@@ -52,7 +52,6 @@ class Gateway:
         self.wheel: Wheel[Due] = Wheel()
         self.departures = Departures(asyncio.get_running_loop())
         self.table = Table()
-        self.sites = Table()  # a Route of the same host comes first
         self.routes_changed: Callable[[RouteChanges], None] = lambda changes: None
         self._throttler = throttler
         self._draw = draw
@@ -66,10 +65,10 @@ class Gateway:
 
     def find(self, host: bytes) -> HostRoutes | None:
         """Who answers to a lowered Host value."""
-        return self.table.find(host) or self.sites.find(host)
+        return self.table.find(host)
 
-    def set_sites(self, sites: Table) -> None:
-        self.sites = sites
+    def set_sites(self, sites: Compiled) -> None:
+        self.table.set_sites(sites)
 
     def change_routes(self, changes: RouteChanges) -> None:
         self.table.change(changes)

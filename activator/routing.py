@@ -99,9 +99,10 @@ RouteChanges: TypeAlias = Mapping[bytes, HostRoutes | None]
 
 @dataclass(slots=True)
 class Table:
-    """Every host that is known, and spellings of some."""
+    """Every host that is known, and spellings of some. The platform's own `sites` come first."""
 
     hosts: dict[bytes, HostRoutes] = field(default_factory=dict)
+    sites: Compiled = field(default_factory=dict)
     _spellings: dict[bytes, HostRoutes] = field(default_factory=dict)
 
     def change(self, changes: RouteChanges) -> None:
@@ -114,13 +115,17 @@ class Table:
 
     def find(self, host: bytes) -> HostRoutes | None:
         """By a lowered Host value."""
-        return self.hosts.get(host) or self._spellings.get(host) or self._spelled(host)
+        return self.sites.get(host) or self.hosts.get(host) or self._spellings.get(host) or self._spelled(host)
+
+    def set_sites(self, sites: Compiled) -> None:
+        self.sites = sites
+        self._spellings.clear()
 
     def _spelled(self, host: bytes) -> HostRoutes | None:
         if not valid_host(host):
             return None
         name, port = split_port(host)
-        routes = self.hosts.get(b"%b:%d" % (name, port)) if port else None
+        routes = self.sites.get(name) or (self.hosts.get(b"%b:%d" % (name, port)) if port else None)
         routes = routes or self.hosts.get(name)
         if routes is not None and len(self._spellings) < REMEMBERED_SPELLINGS_MAX:
             self._spellings[host] = routes
@@ -237,25 +242,20 @@ def compile_service(
     return compiled
 
 
-def compile_sites(places: Mapping[str, Place]) -> Table:
+def compile_sites(places: Mapping[str, Place]) -> Compiled:
     """The hosts that the platform itself answers to."""
-    return Table(
-        {
-            host.encode(): HostRoutes(
-                (), Visibility.EXTERNAL_IP if place.public else Visibility.CLUSTER_LOCAL, site=place.site
-            )
-            for host, place in places.items()
-        }
-    )
+    return {
+        host.encode(): HostRoutes(
+            (), Visibility.EXTERNAL_IP if place.public else Visibility.CLUSTER_LOCAL, site=place.site
+        )
+        for host, place in places.items()
+    }
 
 
-def lead_to(backend: BackendKey, sites: Table) -> Compiled:
+def lead_to(backend: BackendKey, sites: Compiled) -> Compiled:
     """The same hosts, for a process that has to ask another one."""
     where = Destination(backend)
-    return {
-        host: HostRoutes((Path(((1.0, where),)),), routes.visibility, only=where)
-        for host, routes in sites.hosts.items()
-    }
+    return {host: HostRoutes((Path(((1.0, where),)),), routes.visibility, only=where) for host, routes in sites.items()}
 
 
 def local_names(namespace: str, name: str, suffix: str) -> tuple[bytes, ...]:

@@ -25,7 +25,7 @@ from activator.instances import Endpoint, Instance
 from activator.limits import GatewayLimits, RevisionLimits
 from activator.loads import Loads
 from activator.problem import revision_missing
-from activator.routing import BackendKey, EvenDraw, Table
+from activator.routing import BackendKey, EvenDraw
 from activator.throttler import Backend, Throttler, Waiter
 from activator.upkeep import later, run_deadlines
 from core.clock import Clock, SystemClock
@@ -161,7 +161,7 @@ class Worker:
             case m.Routes(changes):
                 self._gateway.change_routes(changes)
             case m.Sites(hosts):
-                self._gateway.set_sites(Table(dict(hosts)))
+                self._gateway.set_sites(hosts)
             case m.Adopt(public):
                 self._group.create_task(self._adopt(public), name="adopt")
             case m.Drain(instance):

@@ -210,7 +210,7 @@ class Workers:
     def change_routes(self, changes: RouteChanges) -> None:
         self._send(m.Routes(changes))
 
-    def set_sites(self, sites: Table) -> None:
+    def set_sites(self, sites: Compiled) -> None:
         """Their answers are made in this process."""
         self._sites = lead_to(SITES, sites)
         self._send(m.Sites(self._sites))

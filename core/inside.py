@@ -82,7 +82,7 @@ class Place:
 
 @dataclass(slots=True)
 class Sites:
-    """Every site by its host name (lower case, no port). A Route of the same host comes first."""
+    """Every site by its host name (lower case, no port). It comes before a Route of the same host."""
 
     places: dict[str, Place] = field(default_factory=dict)
     changed: Callable[[Mapping[str, Place]], None] = lambda places: None

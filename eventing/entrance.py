@@ -20,7 +20,7 @@ from eventing.attributes import Invalid
 from eventing.duplicates import Window, key_of
 from eventing.event import Event
 from eventing.event_types import SeenTypes
-from eventing.hops import HOPS, accept
+from eventing.hops import INTERNAL, ONLY, STEP, accept
 from eventing.intake import Intake, SetAside, Stored, Terms
 
 
@@ -102,7 +102,7 @@ class Entrance:
 
     def _check(self, events: Sequence[Event]) -> Stored:
         for event in events:
-            if HOPS in event.attributes:
+            if not INTERNAL.isdisjoint(event.attributes):
                 events = [self._within_budget(event) for event in events]
                 break
         aside: list[tuple[Event, str]] = []
@@ -120,7 +120,7 @@ class Entrance:
         accepted = accept(event, self.terms.hops)
         if isinstance(accepted, Invalid):
             raise BadRequest(accepted.detail, causes=[FieldError(accepted.attribute, accepted.detail)])
-        return accepted
+        return accepted.with_attributes(**{STEP: None, ONLY: None})
 
     def _as_schemas_say(self, events: Sequence[Event], aside: list[tuple[Event, str]]) -> Sequence[Event]:
         fitting: list[Event] = []

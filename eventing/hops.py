@@ -2,7 +2,7 @@
 
 An event that a producer sends has none of this and the whole budget of its broker. The dispatcher calls `spend` for
 each reply; one that finds the budget spent goes to the dead letters with the triggers that led there, so that a loop
-ends and says what it was. Subscribers do not see the two attributes (`stripped`).
+ends and says what it was. Subscribers do not see these attributes (`stripped`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ HOPS: Final = "knativebrokerttl"
 """Replies that may still follow. Knative's own name, so that a loop through one of its brokers ends as well."""
 VIA: Final = "pilotlightvia"
 """The triggers so far, each once, the latest last."""
+STEP: Final = "pilotlightstep"
+"""The one step of a flow that an event is for."""
+ONLY: Final = "pilotlightonly"
+"""The one subscription that an event is for: it was redriven from that one's dead letters."""
+INTERNAL: Final = frozenset((HOPS, VIA, STEP, ONLY))
 BUDGET: Final = 255
 """Where a broker says nothing else; what Knative's default broker gives."""
 VIA_MAX: Final = 16
@@ -59,10 +64,10 @@ def spend(reply: Event, cause: Event, trigger: str, budget: int) -> Event | Spen
 
 
 def stripped(event: Event) -> Event:
-    """As subscribers get it."""
-    if HOPS in event.attributes or VIA in event.attributes:
-        return event.with_attributes(**{HOPS: None, VIA: None})
-    return event
+    """As subscribers get it, and as it may come in from outside."""
+    if INTERNAL.isdisjoint(event.attributes):
+        return event
+    return event.with_attributes(**dict.fromkeys(INTERNAL))
 
 
 def _remaining(event: Event, budget: int) -> int:

@@ -26,6 +26,7 @@ async def bootstrap(store: Store, gateway_port: int) -> None:
         await _create_once(store, SERVICE_ACCOUNT, account)
     for config_map in config_maps():
         await _create_once(store, CONFIG_MAP, config_map)
+    await _create_once(store, CORE_SERVICE, broker_ingress())
     service = gateway_service(gateway_port)
     await _create_once(store, CORE_SERVICE, service)
     await store.modify(
@@ -54,6 +55,14 @@ def gateway_service(port: int) -> Json:
             "clusterIPs": ["127.0.0.1"],
             "ports": [{"name": "http2", "protocol": "TCP", "port": 80, "targetPort": port, "nodePort": port}],
         },
+    }
+
+
+def broker_ingress() -> Json:
+    """The name that brokers are reached by from inside; the gateway answers to it itself."""
+    return {
+        "metadata": {"name": "broker-ingress", "namespace": EVENTING_NAMESPACE},
+        "spec": {"ports": [{"name": "http", "protocol": "TCP", "port": 80}]},
     }
 
 

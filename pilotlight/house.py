@@ -19,6 +19,7 @@ from core.apiserver.app import make_app
 from core.apiserver.backend import Backend
 from core.apiserver.versions import VersionedStore
 from core.clock import Clock
+from core.inside import Sites
 from core.reconcile.controller import Controller
 from core.reconcile.events import EventExpiry, Recorder
 from core.reconcile.garbage import GarbageCollector
@@ -48,6 +49,7 @@ from deploy.runtimes.spawning import SpawnerLink
 from pilotlight.admission import SettingsInForce
 from pilotlight.console import Console
 from pilotlight.datadir import DataDir
+from pilotlight.eventing_wing import Surroundings, make_eventing
 from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses
 from pilotlight.thrift import Thrift
@@ -77,7 +79,8 @@ def make_house(
     """Constructs without effect on the machine."""
     bus = StatisticBus()
     # One gateway needs no process of its own; several share this one's throttler.
-    activator = Activator(store, clock, bus, ActivatorSettings(workers=workers if workers > 1 else 0))
+    sites = Sites()
+    activator = Activator(store, clock, bus, ActivatorSettings(workers=workers if workers > 1 else 0), sites)
     autoscaler = Autoscaler(store, bus, clock)
     hosts_file = HostsFile(data_dir.root / "hosts", machine_lines, addresses.inside_host)
     runtimes = make_runtimes(clock, data_dir, hosts_file)
@@ -85,15 +88,17 @@ def make_house(
     node, planner = make_node(store, clock, activator.loads, runtimes, data_dir.root)
     names = Names(store, clock, [hosts_file.set_names, *(network.set_names for network in networks)])
     settings = SettingsInForce(store, clock)
+    recorder = Recorder(store, clock, COMPONENT)
     world = World(
         store=store,
         clock=clock,
-        recorder=Recorder(store, clock, COMPONENT),
+        recorder=recorder,
         settings=LiveSettings(store),
         hosts=addresses.hosts,
         images=LocalImages(planner),
         statistics=bus,
     )
+    eventing = make_eventing(Surroundings(store, clock, recorder, addresses.hosts, activator, sites, data_dir))
     preparing = Preparation(store, planner, node.volumes)
     local = [
         *make_local_controllers(store, clock, activator),
@@ -104,12 +109,16 @@ def make_house(
         ("names", names.run),  # before the runtimes: they hand the files that it writes to their instances
         *((f"runtime:{name}", runtime.run) for name, runtime in runtimes.items()),
         ("activator", activator.run),
+        *eventing.services,
         ("autoscaler", autoscaler.run),
         ("node", node.run),
         *((f"inside:{n}", Inside(network, activator, clock, addresses).run) for n, network in enumerate(networks)),
     ]
     controllers: list[tuple[str, Service]] = [
-        *((controller.name, controller.run) for controller in [*local, *make_controllers(world)]),
+        *(
+            (controller.name, controller.run)
+            for controller in [*local, *make_controllers(world), *eventing.controllers]
+        ),
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
         ("events", EventExpiry(store, clock).run),

@@ -27,7 +27,7 @@ LAYERS = {
     "deploy": {"core", "scalers"},
     "pilotlight": {"core", "scalers", "activator", "autoscaler", "eventing", "deploy"},
 }
-FLOOR = {"clock", "errors", "multimap", "settings", "stats", "tasks", "telemetry"}
+FLOOR = {"clock", "errors", "inside", "multimap", "settings", "stats", "tasks", "telemetry"}
 CORE_LAYERS = {
     **dict.fromkeys(FLOOR, FLOOR),
     "resources": FLOOR,

@@ -133,7 +133,7 @@ def test_an_answer_for_somebody_who_has_left_goes_nowhere() -> None:
     run(main())
 
 
-def test_sites_come_and_go_keep_to_the_inside_and_yield_to_routes() -> None:
+def test_sites_come_and_go_keep_to_the_inside_and_come_before_routes() -> None:
     async def main() -> None:
         async with server(echo_head) as instance, data_path() as path:
             outside = await path.activator.listen("127.0.0.1", 0, public=True)
@@ -143,8 +143,17 @@ def test_sites_come_and_go_keep_to_the_inside_and_yield_to_routes() -> None:
             assert (await fetch(outside, host="open.test")).status == 202
             path.sites.remove("open.test")
             assert (await fetch(outside, host="open.test")).status == 404
-            path.sites.put("hello.test", Echo())
             await path.hello(instance)
             assert (await fetch(path.port)).status == 200
+            path.sites.put("hello.test", Echo())
+            assert [(await fetch(path.port, host=host)).status for host in ("hello.test", "hello.test:80")] == [
+                202,
+                202,
+            ]
+            path.sites.remove("hello.test")
+            assert [(await fetch(path.port, host=host)).status for host in ("hello.test", "hello.test:80")] == [
+                200,
+                200,
+            ]
 
     run(main())

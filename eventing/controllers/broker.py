@@ -1,0 +1,131 @@
+"""Broker → a stream that takes events, its address, its status."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.errors import PermanentError, TemporaryError
+from core.reconcile.controller import Controller, Watched, itself
+from core.reconcile.references import References
+from core.resources.conditions import Conditions
+from core.resources.eventing import (
+    ADDRESSABLE,
+    BROKER,
+    BROKER_CONDITIONS,
+    DEAD_LETTER_SINK_RESOLVED,
+    EVENT_POLICIES_READY,
+)
+from core.resources.eventing_labels import BROKER_CLASS_ANNOTATION, PILOTLIGHT_CLASS
+from core.resources.eventing_options import BrokerOptions, read_options
+from core.resources.meta import Json, ObjectKey
+from eventing.controllers.resolving import Unresolved, followed, referents, resolve
+from eventing.controllers.world import BROKER_HOST, World
+from eventing.entrance import Entrance
+from eventing.intake import Terms, with_dead_letters
+from eventing.intakes import StreamIntake
+from eventing.plans import broker_stream, retention_of
+
+WORKING: Final = ("IngressReady", "TriggerChannelReady", "FilterReady")
+"""What is one thing here, and three Deployments in Knative: taking events, keeping them, matching them."""
+RETRY_S: Final = 10.0
+
+
+class BrokerReconciler:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._references = References()
+        self._made: dict[ObjectKey, str] = {}  # uid and class of what runs
+
+    def controller(self) -> Controller:
+        watches = [Watched(BROKER, itself), *followed(self._references)]
+        return Controller("broker", self._world.store, self.reconcile, watches, self._world.clock)
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        broker = await self._world.find_live(BROKER, key)
+        if broker is None:
+            self._references.set(key, ())
+            await self._close(key, forget=True)
+            return None
+        sink = (broker["spec"].get("delivery") or {}).get("deadLetterSink")
+        self._references.set(key, referents([sink], key.namespace))
+        conditions = BROKER_CONDITIONS.manage(broker.get("status"), self._world.now())
+        status: Json = {"observedGeneration": broker["metadata"].get("generation", 0)}
+        retry_s = await self._open(key, broker, conditions)
+        if conditions.is_true(WORKING[0]):
+            status |= await self._addresses(key)
+            conditions.mark_true(ADDRESSABLE)
+        else:
+            conditions.mark_false(ADDRESSABLE, "NotRunning", "the Broker takes no events yet")
+        await self._mark_sink(key, sink, conditions, status)
+        conditions.mark_true(EVENT_POLICIES_READY, "DefaultAuthorizationMode", "every event of this platform is let in")
+        await self._world.write_status(BROKER, broker, {**status, "conditions": conditions.to_json()})
+        return retry_s
+
+    async def _open(self, key: ObjectKey, broker: Json, conditions: Conditions) -> float | None:
+        """Makes it take events; seconds after which to try again where it cannot."""
+        world, stream = self._world, broker_stream(key)
+        class_name = (broker["metadata"].get("annotations") or {}).get(BROKER_CLASS_ANNOTATION) or PILOTLIGHT_CLASS
+        identity = f"{broker['metadata']['uid']} {class_name}"
+        make = world.brokers.get(class_name)
+        try:
+            if make is None:
+                raise PermanentError(
+                    f"no Broker class {class_name!r} is served here; metadata.annotations[{BROKER_CLASS_ANNOTATION}] "
+                    f"may be one of {', '.join(sorted(world.brokers))}"
+                )
+            if self._made.get(key) != identity:
+                await self._close(key, forget=key in self._made)
+                await world.plane.put_stream(await make(stream, broker))
+                self._made[key] = identity
+        except (PermanentError, TemporaryError) as error:
+            for kind in WORKING:
+                conditions.mark_false(kind, "BrokerNotRunning", str(error))
+            return RETRY_S if isinstance(error, TemporaryError) else None
+        options = read_options(BrokerOptions, broker["metadata"].get("annotations") or {})
+        world.log.retain(stream, retention_of(options))
+        terms = Terms(deduplicate_s=options.deduplicate_s or 0.0)
+        self._admit(key, stream, terms, options.backlog_max)
+        for kind in WORKING:
+            conditions.mark_true(kind)
+        return None
+
+    def _admit(self, key: ObjectKey, stream: str, terms: Terms, backlog_max: int | None) -> None:
+        path = f"/{key.namespace}/{key.name}".encode()
+        entrance = self._world.doors.brokers.get(path)
+        if entrance is None:
+            intake = StreamIntake(self._world.plane, self._world.clock, stream)
+            aside = with_dead_letters(self._world.log.dead_letters, stream)
+            entrance = Entrance(intake, aside, terms, self._world.clock)
+            self._world.doors.brokers[path] = self._world.plane.entrances[stream] = entrance
+        else:
+            entrance.change(terms)
+        assert isinstance(entrance.intake, StreamIntake)
+        entrance.intake.backlog_max = backlog_max
+
+    async def _close(self, key: ObjectKey, *, forget: bool) -> None:
+        """`forget`: with what it had stored."""
+        stream = broker_stream(key)
+        self._made.pop(key, None)
+        self._world.doors.brokers.pop(f"/{key.namespace}/{key.name}".encode(), None)
+        self._world.plane.entrances.pop(stream, None)
+        await self._world.plane.drop_stream(stream)
+        if forget:
+            await self._world.log.drop_stream(stream)
+
+    async def _addresses(self, key: ObjectKey) -> Json:
+        path = f"/{key.namespace}/{key.name}"
+        inside = {"name": "http", "url": self._world.hosts.local_url(BROKER_HOST) + path}
+        host = f"broker-ingress.{await self._world.domain()}"
+        outside = {"name": "public", "url": self._world.hosts.public_url(host) + path}
+        return {"address": inside, "addresses": [inside, outside]}
+
+    async def _mark_sink(self, key: ObjectKey, sink: Json | None, conditions: Conditions, status: Json) -> None:
+        if sink is None:
+            conditions.mark_true(DEAD_LETTER_SINK_RESOLVED, "DeadLetterSinkNotConfigured", "no dead letter sink is set")
+            return
+        try:
+            status["deadLetterSinkUri"] = await resolve(self._world, self._world.hosts, sink, key.namespace)
+        except Unresolved as error:
+            conditions.mark_false(DEAD_LETTER_SINK_RESOLVED, "Unable to get the DeadLetterSink's URI", str(error))
+        else:
+            conditions.mark_true(DEAD_LETTER_SINK_RESOLVED)

@@ -1,0 +1,58 @@
+"""What every controller of eventing is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from core.inside import Sites
+from core.reconcile.events import Recorder
+from core.reconcile.objects import Objects
+from core.resources.hosts import Hosts
+from core.resources.meta import Json
+from eventing.brokers.base import Broker
+from eventing.dataplane import DataPlane
+from eventing.entrance import Entrance
+from eventing.ingress import Ingress, by_host, by_path
+from eventing.log.log import EventLog
+
+BrokerClass: TypeAlias = Callable[[str, Json], Awaitable[Broker]]
+"""A stream's name and the Broker object → what keeps its events. PermanentError: its configuration is wrong, and how.
+TemporaryError: what it names is not there yet."""
+
+BROKER_HOST: Final = "broker-ingress.knative-eventing.svc.cluster.local"
+
+
+class Doors:
+    """Where events come in: brokers by path at one host, channels by a host of their own each."""
+
+    def __init__(self, sites: Sites) -> None:
+        self.brokers: dict[bytes, Entrance] = {}
+        self.channels: dict[bytes, Entrance] = {}
+        self._sites = sites
+        self._channel_site = Ingress(by_host(self.channels), "channel")
+        self.broker_site = Ingress(by_path(self.brokers), "broker")
+        sites.put(BROKER_HOST, self.broker_site)
+
+    def open_channel(self, host: str, entrance: Entrance) -> None:
+        self.channels[host.encode()] = entrance
+        self._sites.put(host, self._channel_site)
+
+    def close_channel(self, host: str) -> None:
+        if self.channels.pop(host.encode(), None) is not None:
+            self._sites.remove(host)
+
+
+@dataclass(frozen=True, slots=True)
+class World(Objects):
+    """Made once by the roof. `brokers`: the classes that are served here."""
+
+    recorder: Recorder
+    hosts: Hosts
+    domain: Callable[[], Awaitable[str]]
+    """The gateway's own, for the addresses that brokers have outside."""
+    plane: DataPlane
+    log: EventLog
+    doors: Doors
+    brokers: dict[str, BrokerClass]
