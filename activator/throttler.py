@@ -155,7 +155,8 @@ class Backend:
     def set_endpoints(self, endpoints: Iterable[Endpoint], now: float) -> None:
         """These are ready; whatever else there was is given nothing more."""
         ready = {endpoint.key: endpoint for endpoint in endpoints}
-        self.drained &= ready.keys()  # one that was not ready in between (frozen, say) may come back
+        if self.drained:  # one that was not ready in between (frozen, say) may come back
+            self.drained = self.drained.intersection(ready)
         wanted = {key: endpoint for key, endpoint in ready.items() if key not in self.drained}
         for key, instance in list(self.instances.items()):
             if key in wanted and wanted[key].address == instance.endpoint.address:

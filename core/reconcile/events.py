@@ -25,7 +25,7 @@ from core.tasks import Started
 log = structlog.get_logger()
 
 EVENT_AGE_MAX_S = 3600  # kube-apiserver's --event-ttl
-EVENTS_MAX = 2000
+EVENTS_MAX = 1000  # some 600 bytes each, and the platform is to stay small
 _SWEEP_EVERY_S = 1.0
 _MESSAGE_CHARS_MAX = 1024  # as in the events.k8s.io API
 
