@@ -126,6 +126,7 @@ class Scenario:
         self.port = 0
         self.sick = False  # instances that start now end at once
         self.request_s = 0.2
+        self.listening: Callable[[], object] = lambda: None  # called before any controller has begun
         self.concurrency: dict[str, int] = {}  # containerConcurrency by Service
         self._folder = folder
         self._house: House | None = None
@@ -168,6 +169,7 @@ class Scenario:
         for name, service in house.services:
             await self._begin(name, service)
         self.port = await house.activator.listen("127.0.0.1", 0)
+        self.listening()
         await self._begin("controllers", house.controllers)
 
     async def _begin(self, name: str, service: Service) -> None:
