@@ -87,7 +87,11 @@ class OwnContainers:
 
     async def remove_leftovers(self) -> None:
         """What an earlier platform left, and what could not be removed before."""
-        ids = await self._engine.containers(f"{PLATFORM_LABEL}={self.platform}")
+        try:
+            ids = await self._engine.containers(f"{PLATFORM_LABEL}={self.platform}")
+        except EngineRefused as error:  # Podman lists none where one, anybody's, is broken: the others must not suffer
+            log.warning("containers left over cannot be found", error=str(error))
+            return
         await asyncio.gather(*(self._engine.remove(id) for id in ids if id not in self._live))
         kept = set(self._live.values())
         for path in self._folder.glob("*"):
@@ -95,7 +99,7 @@ class OwnContainers:
                 path.unlink(missing_ok=True)
 
     async def remove_all(self) -> None:
-        self._live.clear()
+        await asyncio.gather(*map(self.discard, list(self._live)))
         await self.remove_leftovers()
 
 

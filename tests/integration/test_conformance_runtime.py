@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import re
 from collections.abc import Iterator
@@ -121,6 +122,18 @@ def test_files_that_must_be_there(user: User, plain: str, path: str) -> None:
     assert told(user, plain, f"stat/{path}").startswith(FILES[path])
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if path not in ("/dev/console", "/dev/tty")])
+def test_files_can_be_used_as_their_modes_say(user: User, plain: str, path: str) -> None:
+    assert told(user, plain, f"open/{path}") == "fine"
+
+
+def test_streams_are_links_to_descriptors(user: User, plain: str) -> None:
+    links = {"/dev/fd": "", "/dev/stdin": "/0", "/dev/stdout": "/1", "/dev/stderr": "/2"}
+    assert {path: told(user, plain, f"link/{path}") for path in links} == {
+        path: f"/proc/self/fd{number}" for path, number in links.items()
+    }
+
+
 def test_what_may_be_written_and_what_not(user: User, plain: str) -> None:
     assert told(user, plain, "write//tmp/x") == "written"
     assert told(user, plain, "write//dev/shm/x") == "written"
@@ -175,6 +188,64 @@ def test_limits_and_requests_become_cgroups(user: User) -> None:
         pytest.skip("the engine has no cgroups for limits; the platform says so as an event")
     found = {path: told(user, name, f"cat//sys/fs/cgroup/{path}") for path in wanted}
     assert found == wanted
+
+
+def test_memory_has_its_limit_and_its_excess_an_end(user: User) -> None:
+    """knative.dev/serving's TestCustomResourcesLimits."""
+    memory = {"memory": "128Mi"}
+    name = deployed(user, contract("bounded", resources={"limits": memory, "requests": memory}))
+    if any("not enforced" in event["message"] for event in user.items(f"{OBJECTS}/events")):
+        pytest.skip("the engine has no cgroups for limits; the platform says so as an event")
+    assert told(user, name, "bloat/40") == "eaten"
+    try:
+        status = user.call(name, "/bloat/300", "POST").status
+    except (OSError, http.client.HTTPException):
+        status = 0
+    assert status != 200
+
+
+def test_containers_of_a_pod_speak_over_loopback(user: User) -> None:
+    """TestServiceCreateWithMultipleContainers."""
+    service = contract("several", ports=[{"containerPort": 8881}])
+    neighbor = {"image": IMAGE, "env": [{"name": "PORT", "value": "8882"}, {"name": "TEXT", "value": "from beside"}]}
+    service["spec"]["template"]["spec"]["containers"].append(neighbor)
+    name = deployed(user, service)
+    assert told(user, name, "via/8882") == "from beside"
+    names = [each["name"] for each in user.revision(f"{name}-00001")["status"]["containerStatuses"]]
+    assert len(set(names)) == 2
+
+
+def test_a_token_of_the_service_account_looks_like_one(user: User) -> None:
+    """TestProjectedServiceAccountToken."""
+    source = {"serviceAccountToken": {"audience": "api", "path": "token"}}
+    volumes = [{"name": "v", "projected": {"sources": [source], "defaultMode": 0o444}}]
+    mounts = [{"name": "v", "mountPath": "/var/token", "subPath": "token"}]
+    name = deployed(user, contract("tokened", spec={"volumes": volumes}, volumeMounts=mounts))
+    assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]*", told(user, name, "cat//var/token"))
+
+
+PROBES = {"http": {"httpGet": {"path": "/live"}}, "exec": {"exec": {"command": ["/app/contract", "probe"]}}}
+
+
+@pytest.mark.parametrize(("probe", "period"), [("http", 0), ("http", 1), ("exec", 1)])
+def test_one_that_becomes_unready_gets_no_requests(user: User, probe: str, period: int) -> None:
+    """TestProbeRuntimeAfterStartup: whoever asks then waits, or is told 503; nobody gets anything else."""
+    name = deployed(
+        user, contract(f"ready-{probe}-{period}", readinessProbe={**PROBES[probe], "periodSeconds": period})
+    )
+    assert user.call(name).status == 200
+    assert told(user, name, "sick") == "sick"
+
+    def waits_or_is_told() -> bool:
+        try:
+            status = user.call(name, timeout_s=2).status
+        except TimeoutError:
+            return True
+        assert status in (200, 503)
+        return status == 503
+
+    user.until("no request comes through", waits_or_is_told, START_S)
+    user.delete(name)
 
 
 def test_command_arguments_folder_user_and_port_are_the_pods(user: User) -> None:

@@ -1,15 +1,18 @@
-"""Who wants a container in the platform's first moments waits for the first look for an engine; later nobody waits."""
+"""Who wants a container in the platform's first moments waits for the first look for an engine; later nobody waits.
+What is left over from before keeps nobody from working."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.clients.engine import EngineDown
+from core.clients.engine import EngineDown, EngineRefused
 from core.clock import SystemClock
 from deploy.runtimes.base import StartError
+from deploy.runtimes.container_rooms import OwnContainers
 from deploy.runtimes.container_watch import EngineWatch
 
 
@@ -80,3 +83,33 @@ async def look(problem: Exception | None) -> None:
             await asyncio.wait_for(watch.require(), 0.5)
     running.cancel()
     await asyncio.wait({running})
+
+
+class BrokenEngine:
+    """Podman with one container, anybody's, that is half removed: it lists none, and does all the rest."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    async def containers(self, label: str) -> list[str]:
+        raise EngineRefused(500, "getting container from store: container not known")
+
+    async def create(self, config: dict[str, Any]) -> str:
+        return "c1"
+
+    async def remove(self, id: str) -> None:
+        self.removed.append(id)
+
+
+def test_an_engine_that_cannot_list_is_used_all_the_same(tmp_path: Path) -> None:
+    async def test() -> None:
+        engine: Any = BrokenEngine()
+        own = OwnContainers("p1", engine, tmp_path / "last-words")
+        await own.remove_leftovers()
+        words = own.make_last_words()
+        await own.create({}, words)
+        await own.remove_all()
+        assert engine.removed == ["c1"]
+        assert not words.exists()
+
+    asyncio.run(test())

@@ -1,6 +1,9 @@
 /* A static HTTP server that tells what Knative's runtime contract is about: what it finds around itself, and what it was
-   sent. /head /env /args /id /cwd /stdin /cat/PATH /stat/PATH /write/PATH /mounts; /late/MS answers later, /slow/MS begins
-   at once and ends later; /sick makes /live fail; anything else: $TEXT. One process per connection. */
+   sent. /head /env /args /id /cwd /stdin /cat/PATH /stat/PATH /link/PATH /open/PATH (as its mode for others allows) /write/PATH
+   /mounts; /late/MS answers later, /slow/MS begins at once and ends later; /bloat/MB takes so much memory; /via/PORT asks a
+   neighbor; /sick makes /live fail; anything else: $TEXT. With the argument `probe` it asks itself for /live and exits. One
+   process per connection. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +37,29 @@ static void answer(int fd, int status) {
     if (write(fd, head, length) < 0 || write(fd, body, strlen(body)) < 0) _exit(0);
 }
 
+static void try_open(const char *path) {
+    struct stat found;
+    int readable = stat(path, &found) ? -1 : open(path, found.st_mode & S_IROTH ? O_RDONLY : O_PATH);
+    int writable = readable < 0 || S_ISDIR(found.st_mode) ? readable : open(path, found.st_mode & S_IWOTH ? O_WRONLY | O_APPEND : O_PATH);
+    say(readable < 0 || writable < 0 ? strerror(errno) : "fine");
+}
+
+static int ask(int port, const char *path) { /* the status; the body is what follows the head */
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char answer[4096] = "", request[256];
+    int fd = socket(AF_INET, SOCK_STREAM, 0), status = 0;
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) || write(fd, request, strlen(request)) < 0) { say(strerror(errno)); return 0; }
+    if (recv(fd, answer, sizeof answer - 1, 0) > 0) sscanf(answer, "%*s %d", &status);
+    while (!strstr(answer, "\r\n\r\n") || !strstr(answer, "\r\n\r\n")[4]) {
+        size_t length = strlen(answer);
+        if (recv(fd, answer + length, sizeof answer - 1 - length, 0) <= 0) break;
+    }
+    close(fd);
+    if (strstr(answer, "\r\n\r\n")) strcat(body, strstr(answer, "\r\n\r\n") + 4);
+    return status;
+}
+
 static void begin_and_end_later(int fd, int ms) {
     const char *head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nbegun\n\r\n", *end = "4\r\nend\n\r\n0\r\n\r\n";
     if (write(fd, head, strlen(head)) < 0) _exit(0);
@@ -60,6 +86,10 @@ static void handle(int fd, char *request) {
         else { snprintf(line, sizeof line, "%s %o", S_ISDIR(found.st_mode) ? "dir" : "file", found.st_mode & 07777); say(line); }
     }
     else if (!strncmp(path, "/write/", 7)) { int out = open(rest, O_WRONLY | O_CREAT, 0644); say(out < 0 ? strerror(errno) : "written"); close(out); }
+    else if (!strncmp(path, "/link/", 6)) { ssize_t length = readlink(rest, body, sizeof body - 2); body[length < 0 ? 0 : length] = 0; if (length < 0) say(strerror(errno)); }
+    else if (!strncmp(path, "/open/", 6)) try_open(rest);
+    else if (!strncmp(path, "/via/", 5)) ask(atoi(path + 5), "/");
+    else if (!strncmp(path, "/bloat/", 7)) { size_t size = (size_t)atoi(path + 7) << 20; volatile char *room = malloc(size); for (size_t at = 0; room && at < size; at += 4096) room[at] = 1; say(room ? "eaten" : "no room"); }
     else if (!strncmp(path, "/late/", 6)) { usleep(1000 * atoi(path + 6)); say("late"); }
     else if (!strncmp(path, "/slow/", 6)) { begin_and_end_later(fd, atoi(path + 6)); return; }
     else if (!strcmp(path, "/sick")) { *sick = 1; say("sick"); }
@@ -71,6 +101,7 @@ static void handle(int fd, char *request) {
 int main(int argc, char **argv) {
     char request[65536], byte;
     argument_count = argc, arguments = argv;
+    if (argc > 1 && !strcmp(argv[1], "probe")) return ask(atoi(getenv("PORT")), "/live") != 200;
     signal(SIGTERM, leave);
     signal(SIGCHLD, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
