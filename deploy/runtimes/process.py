@@ -62,7 +62,7 @@ class ProcessRuntime:
         return None if self._link.is_up else "the process that runs instances is being started; try again"
 
     async def prepare(self, plan: PodPlan, spares: int) -> None:
-        """Nothing is worth keeping ready: a start costs a fork."""
+        """Nothing of one template is worth keeping ready: what all starts share, the spawner keeps."""
 
     async def resolve(self, container: ContainerPlan, registry_auth: RegistryAuth = NO_AUTH) -> str:
         return ""
