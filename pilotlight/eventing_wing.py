@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from core.clients.http import OutsideClient
 from core.clock import Clock
@@ -16,6 +17,8 @@ from core.reconcile.events import Recorder
 from core.resources.eventing_labels import LOG_CLASSES
 from core.resources.hosts import Hosts
 from core.resources.meta import Json
+from core.settings.config_maps import DOMAIN, SINKS
+from core.settings.sinks import Address
 from core.store.base import Store
 from core.tasks import Service, Started
 from eventing.brokers.embedded import EmbeddedBroker
@@ -24,7 +27,6 @@ from eventing.controllers.registry import make_controllers
 from eventing.controllers.world import Doors, World
 from eventing.dataplane import DataPlane
 from eventing.log.log import EventLog
-from eventing.outside import Guard
 from eventing.sender import Sender
 from pilotlight.datadir import DataDir
 
@@ -48,6 +50,7 @@ class Surroundings:
     clock: Clock
     recorder: Recorder
     hosts: Hosts
+    settings: Callable[[], Mapping[str, Any]]
     caller: Caller
     sites: Sites
     data_dir: DataDir
@@ -57,34 +60,37 @@ def make_eventing(house: Surroundings) -> EventingWing:
     """Constructs without effect on the machine."""
     clock = house.clock
     log = EventLog(house.data_dir.root / "events.db", clock)
-    outside = OutsideClient(Guard().allows)
+    settings = house.settings
+
+    def allowed(host: str, address: Address) -> bool:
+        return bool(settings()[SINKS].guard.allows(host, address))
+
+    outside = OutsideClient(allowed)
     chronicle = Chronicle(clock)
     plane = DataPlane(log, clock, Sender(house.caller, outside), chronicle, random.random)
 
     async def embedded(stream: str, broker: Json) -> EmbeddedBroker:
         return EmbeddedBroker(stream, log, clock, chronicle)
 
-    async def domain() -> str:
-        return "localhost"
-
     world = World(
         store=house.store,
         clock=clock,
         recorder=house.recorder,
         hosts=house.hosts,
-        domain=domain,
+        domain=lambda: settings()[DOMAIN].for_labels({}),
         plane=plane,
         log=log,
         doors=Doors(house.sites),
         brokers=dict.fromkeys(LOG_CLASSES, embedded),
     )
-    house.sites.put("broker-ingress.localhost", world.doors.broker_site, public=True)
+    controllers = make_controllers(world)
     services: list[tuple[str, Service]] = [
         ("event-log", partial(_run_log, log)),
         ("outside", partial(_run_outside, outside)),
         ("eventing", plane.run),
+        ("doors", controllers.open_doors),
     ]
-    return EventingWing(services, make_controllers(world), log, plane, chronicle)
+    return EventingWing(services, controllers.all, log, plane, chronicle)
 
 
 async def _run_log(log: EventLog, started: Started) -> None:

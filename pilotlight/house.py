@@ -98,7 +98,9 @@ def make_house(
         images=LocalImages(planner),
         statistics=bus,
     )
-    eventing = make_eventing(Surroundings(store, clock, recorder, addresses.hosts, activator, sites, data_dir))
+    eventing = make_eventing(
+        Surroundings(store, clock, recorder, addresses.hosts, settings.current, activator, sites, data_dir)
+    )
     preparing = Preparation(store, planner, node.volumes)
     local = [
         *make_local_controllers(store, clock, activator),

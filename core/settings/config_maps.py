@@ -26,6 +26,7 @@ from core.settings.eventing import (
 from core.settings.features import FeatureSettings, parse_features
 from core.settings.gc import GcSettings, parse_gc
 from core.settings.network import NetworkSettings, parse_network
+from core.settings.sinks import SinkSettings, parse_sinks
 
 SYSTEM_NAMESPACE: Final = "knative-serving"
 
@@ -38,6 +39,7 @@ NETWORK: Final = "config-network"
 BROKER_DEFAULTS: Final = f"{EVENTING_NAMESPACE}/config-br-defaults"
 CHANNEL_DEFAULTS: Final = f"{EVENTING_NAMESPACE}/default-ch-webhook"
 EVENTING_FEATURES: Final = f"{EVENTING_NAMESPACE}/config-features"
+SINKS: Final = f"{EVENTING_NAMESPACE}/config-sinks"
 
 CONFIG_MAPS: Final[Mapping[str, SettingsParser]] = MappingProxyType(
     {
@@ -50,6 +52,7 @@ CONFIG_MAPS: Final[Mapping[str, SettingsParser]] = MappingProxyType(
         BROKER_DEFAULTS: parse_broker_defaults,
         CHANNEL_DEFAULTS: parse_channel_defaults,
         EVENTING_FEATURES: parse_eventing_features,
+        SINKS: parse_sinks,
     }
 )
 
@@ -61,6 +64,7 @@ DECLARATIONS: Final[Mapping[str, type[Settings]]] = MappingProxyType(
         GC: GcSettings,
         NETWORK: NetworkSettings,
         EVENTING_FEATURES: EventingFeatures,
+        SINKS: SinkSettings,
     }
 )
 """Those with a fixed set of keys (every key of config-domain is a domain)."""

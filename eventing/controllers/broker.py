@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from core.errors import PermanentError, TemporaryError
 from core.reconcile.controller import Controller, Watched, itself
 from core.reconcile.references import References
 from core.resources.conditions import Conditions
+from core.resources.core_v1 import CONFIG_MAP
 from core.resources.eventing import (
     ADDRESSABLE,
     BROKER,
@@ -18,6 +20,8 @@ from core.resources.eventing import (
 from core.resources.eventing_labels import BROKER_CLASS_ANNOTATION, PILOTLIGHT_CLASS
 from core.resources.eventing_options import BrokerOptions, read_options
 from core.resources.meta import Json, ObjectKey
+from core.settings.config_maps import DOMAIN, settings_name
+from core.store.base import WatchEvent
 from eventing.controllers.resolving import Unresolved, followed, referents, resolve
 from eventing.controllers.world import BROKER_HOST, World
 from eventing.entrance import Entrance
@@ -37,7 +41,11 @@ class BrokerReconciler:
         self._made: dict[ObjectKey, str] = {}  # uid and class of what runs
 
     def controller(self) -> Controller:
-        watches = [Watched(BROKER, itself), *followed(self._references)]
+        watches = [
+            Watched(BROKER, itself),
+            Watched(CONFIG_MAP, self._when_domains_change),
+            *followed(self._references),
+        ]
         return Controller("broker", self._world.store, self.reconcile, watches, self._world.clock)
 
     async def reconcile(self, key: ObjectKey) -> float | None:
@@ -52,7 +60,7 @@ class BrokerReconciler:
         status: Json = {"observedGeneration": broker["metadata"].get("generation", 0)}
         retry_s = await self._open(key, broker, conditions)
         if conditions.is_true(WORKING[0]):
-            status |= await self._addresses(key)
+            status |= self._addresses(key)
             conditions.mark_true(ADDRESSABLE)
         else:
             conditions.mark_false(ADDRESSABLE, "NotRunning", "the Broker takes no events yet")
@@ -60,6 +68,10 @@ class BrokerReconciler:
         conditions.mark_true(EVENT_POLICIES_READY, "DefaultAuthorizationMode", "every event of this platform is let in")
         await self._world.write_status(BROKER, broker, {**status, "conditions": conditions.to_json()})
         return retry_s
+
+    def _when_domains_change(self, event: WatchEvent) -> Iterable[ObjectKey]:
+        metadata = event.object["metadata"]
+        return tuple(self._made) if settings_name(metadata["namespace"], metadata["name"]) == DOMAIN else ()
 
     async def _open(self, key: ObjectKey, broker: Json, conditions: Conditions) -> float | None:
         """Makes it take events; seconds after which to try again where it cannot."""
@@ -112,10 +124,10 @@ class BrokerReconciler:
         if forget:
             await self._world.log.drop_stream(stream)
 
-    async def _addresses(self, key: ObjectKey) -> Json:
+    def _addresses(self, key: ObjectKey) -> Json:
         path = f"/{key.namespace}/{key.name}"
         inside = {"name": "http", "url": self._world.hosts.local_url(BROKER_HOST) + path}
-        host = f"broker-ingress.{await self._world.domain()}"
+        host = self._world.doors.open_outside(self._world.domain())
         outside = {"name": "public", "url": self._world.hosts.public_url(host) + path}
         return {"address": inside, "addresses": [inside, outside]}
 

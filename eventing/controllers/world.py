@@ -32,8 +32,18 @@ class Doors:
         self.channels: dict[bytes, Entrance] = {}
         self._sites = sites
         self._channel_site = Ingress(by_host(self.channels), "channel")
-        self.broker_site = Ingress(by_path(self.brokers), "broker")
-        sites.put(BROKER_HOST, self.broker_site)
+        self._broker_site = Ingress(by_path(self.brokers), "broker")
+        self._outside = ""
+        sites.put(BROKER_HOST, self._broker_site)
+
+    def open_outside(self, domain: str) -> str:
+        """The host at which brokers are reached from outside; there is one."""
+        host = f"broker-ingress.{domain}"
+        if host != self._outside:
+            self._sites.remove(self._outside)
+            self._sites.put(host, self._broker_site, public=True)
+            self._outside = host
+        return host
 
     def open_channel(self, host: str, entrance: Entrance) -> None:
         self.channels[host.encode()] = entrance
@@ -50,8 +60,8 @@ class World(Objects):
 
     recorder: Recorder
     hosts: Hosts
-    domain: Callable[[], Awaitable[str]]
-    """The gateway's own, for the addresses that brokers have outside."""
+    domain: Callable[[], str]
+    """The one of routes without labels, for the addresses that brokers have outside."""
     plane: DataPlane
     log: EventLog
     doors: Doors

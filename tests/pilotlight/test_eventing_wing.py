@@ -9,6 +9,7 @@ from core.reconcile.events import Recorder
 from core.resources.hosts import Hosts
 from core.resources.kinds import KINDS
 from core.store.memory import MemoryStore
+from pilotlight.admission import SettingsInForce
 from pilotlight.datadir import DataDir
 from pilotlight.eventing_wing import Surroundings, make_eventing
 from tests.support.clock import FakeClock
@@ -19,9 +20,11 @@ def test_it_is_built_without_effect_on_the_machine(tmp_path: Path) -> None:
     clock, sites = FakeClock(), Sites()
     store = MemoryStore(KINDS, clock)
     recorder = Recorder(store, clock, "test")
-    wing = make_eventing(Surroundings(store, clock, recorder, Hosts(), Subscribers(), sites, DataDir(tmp_path)))
-    assert [name for name, _ in wing.services] == ["event-log", "outside", "eventing"]
+    settings = SettingsInForce(store, clock)
+    wing = make_eventing(
+        Surroundings(store, clock, recorder, Hosts(), settings.current, Subscribers(), sites, DataDir(tmp_path))
+    )
+    assert [name for name, _ in wing.services] == ["event-log", "outside", "eventing", "doors"]
     assert {controller.name for controller in wing.controllers} >= {"broker", "trigger"}
-    assert sites.places["broker-ingress.localhost"].public
     assert not sites.places["broker-ingress.knative-eventing.svc.cluster.local"].public
     assert list(tmp_path.iterdir()) == []

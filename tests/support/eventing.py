@@ -116,16 +116,23 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
     async def embedded(stream: str, broker: Json) -> EmbeddedBroker:
         return EmbeddedBroker(stream, log, clock, chronicle)
 
-    async def domain() -> str:
-        return "localhost"
-
     recorder = Recorder(store, clock, "test")
     world = World(
-        store, clock, recorder, Hosts(8080), domain, plane, log, Doors(sites), dict.fromkeys(LOG_CLASSES, embedded)
+        store,
+        clock,
+        recorder,
+        Hosts(8080),
+        lambda: "localhost",
+        plane,
+        log,
+        Doors(sites),
+        dict.fromkeys(LOG_CLASSES, embedded),
     )
     try:
         async with asyncio.TaskGroup() as group:
-            services = [("log", log.run), ("plane", plane.run), *((c.name, c.run) for c in make_controllers(world))]
+            controllers = make_controllers(world)
+            services = [("log", log.run), ("plane", plane.run), ("doors", controllers.open_doors)]
+            services += [(each.name, each.run) for each in controllers.all]
             tasks = [await start_service(group, run, name) for name, run in services]
             yield Eventing(store, log, plane, chronicle, sites, people)
             for task in reversed(tasks):

@@ -1,6 +1,6 @@
 """Brokers and Triggers as documents: what runs, and what their statuses say (eventing/controllers/broker.py and
 eventing/controllers/trigger.py, with eventing/controllers/resolving.py, eventing/controllers/world.py and
-eventing/dataplane.py under them)."""
+eventing/dataplane.py under them, as eventing/controllers/registry.py puts them together)."""
 
 from __future__ import annotations
 
@@ -350,5 +350,18 @@ def test_a_second_life_delivers_what_the_first_one_owed(tmp_path: Path) -> None:
         async with eventing(tmp_path, store) as under:
             under.people.answers["fn.default.svc.cluster.local"] = lambda got: Reply(200)
             assert await under.received("fn.default.svc.cluster.local", 1) == ["1"]
+
+    run(main())
+
+
+def test_after_a_restart_the_doors_are_open_before_anybody_asks(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            store = under.store
+            await under.apply(BROKER, "main")
+            await under.ready(BROKER, "main")
+        async with eventing(tmp_path, store) as under:
+            assert (await under.post(event("1"))).status == 202
+            assert (await under.post(event("1"), host="broker-ingress.localhost")).status == 202
 
     run(main())

@@ -1,13 +1,18 @@
-"""Which sinks outside the platform may be called: none on this machine or in a private network, unless it is allowed.
+"""`config-sinks` of `knative-eventing`: which sinks outside the platform may be called.
 
 Whoever may write a Trigger chooses a URL that this process will call, and it can reach more than its users can (SSRF,
-CWE-918). The roof reads the exceptions from `config-sinks`; `core/clients/http.py` asks for every address. Pure.
+CWE-918). So nothing on this machine or in a private network is called unless an operator has named it here. Asked by
+`core/clients/http.py` for every address. Pure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from core.errors import FieldError
+from core.settings.declaration import Settings, key, parse_settings
 
 Address = IPv4Address | IPv6Address
 
@@ -26,6 +31,27 @@ class Guard:
         if address.is_global and not address.is_multicast:
             return True
         return host.lower() in self.hosts or any(address in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class _GuardReader:
+    allowed: str = "must be host names, addresses or networks, with commas between"
+
+    def read(self, text: str) -> Guard:
+        return parse_guard(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSettings(Settings):
+    """What `config-sinks` says."""
+
+    guard: Guard = key(
+        "allowed-sinks", _GuardReader(), Guard(), "hosts, addresses and networks that are called although not public"
+    )
+
+
+def parse_sinks(data: Mapping[str, str]) -> SinkSettings | list[FieldError]:
+    return parse_settings(SinkSettings, data)
 
 
 def parse_guard(text: str) -> Guard:

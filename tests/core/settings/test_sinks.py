@@ -4,7 +4,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from eventing.outside import Guard, parse_guard
+from core.errors import FieldError
+from core.settings.sinks import Guard, SinkSettings, parse_guard, parse_sinks
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,14 @@ def test_exceptions_are_by_name_or_by_network(text: str, host: str, address: str
 def test_what_is_neither_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="neither a host name"):
         parse_guard(f"good.example, {text}")
+
+
+def test_the_config_map_is_read_or_says_what_is_wrong() -> None:
+    assert parse_sinks({}) == SinkSettings()
+    read = parse_sinks({"allowed-sinks": "127.0.0.1"})
+    assert isinstance(read, SinkSettings)
+    assert read.guard.allows("x", ip_address("127.0.0.1"))
+    wrong = parse_sinks({"allowed-sinks": "10.0.0.0/99"})
+    assert isinstance(wrong, list)
+    assert isinstance(wrong[0], FieldError)
+    assert "'10.0.0.0/99' is neither" in wrong[0].message
