@@ -3,6 +3,7 @@
     phase        Active    reason      message
     Activating   Unknown   Queued      requests are being buffered
     Active       True
+    Active       True      NotScaled   of a class that is not served here: the bounds alone decide
     Inactive     False     NoTraffic   not receiving traffic
     Inactive     False     TimedOut    could not be activated within its progress deadline
 
@@ -24,6 +25,7 @@ INITIALIZED: Final = "ScaleTargetInitialized"
 NO_TRAFFIC: Final = "NoTraffic"
 QUEUED: Final = "Queued"
 TIMED_OUT: Final = "TimedOut"
+NOT_SCALED: Final = "NotScaled"
 _CONDITIONS: Final = ConditionSet(dependents=(ACTIVE, INITIALIZED))
 
 
@@ -37,16 +39,20 @@ class Told:
     phase: Phase
     timed_out: bool
     initialized: bool
+    scaled: bool = True  # by what it does
 
 
-def told(state: ScaleState, actual: int, generation: int | None) -> Told:
-    return Told(generation, state.desired, actual, state.phase, state.timed_out, state.initialized)
+def told(state: ScaleState, actual: int, generation: int | None, *, scaled: bool = True) -> Told:
+    return Told(generation, state.desired, actual, state.phase, state.timed_out, state.initialized, scaled)
 
 
 def status_of(facts: Told, name: str, before: Json, now: str) -> Json:
     """The new status; `before` the old one, `now` RFC 3339."""
     conditions = _CONDITIONS.manage(before, now)
-    if facts.phase is Phase.ACTIVE:
+    if facts.phase is Phase.ACTIVE and not facts.scaled:
+        message = "Its autoscaler class does not scale here: instances stay at min-scale, one at least."
+        conditions.mark_true(ACTIVE, NOT_SCALED, message)
+    elif facts.phase is Phase.ACTIVE:
         conditions.mark_true(ACTIVE)
     elif facts.phase is Phase.ACTIVATING:
         message = "Requests to the target are being buffered as resources are provisioned."

@@ -10,6 +10,7 @@ import asyncio
 import structlog
 
 from autoscaler.scaled import Scaled
+from autoscaler.spec import Metric
 from autoscaler.status import Told, status_of, told
 from core.clock import Clock
 from core.errors import ApiError, NotFound
@@ -75,4 +76,5 @@ class StatusWriter:
 
 def _facts(scaled: Scaled) -> Told:
     assert scaled.state is not None
-    return told(scaled.state, scaled.ready, scaled.generation)
+    is_scaled = scaled.spec.metric is not Metric.NONE
+    return told(scaled.state, scaled.ready, scaled.generation, scaled=is_scaled)

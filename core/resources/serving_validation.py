@@ -115,7 +115,7 @@ def validate_domain_mapping(obj: Json, context: AdmissionContext) -> Sequence[Fi
 def warn_service(obj: Json, context: AdmissionContext) -> Sequence[str]:
     """Of a Service or a Configuration: what its template asks for and one machine has no use for."""
     template = (obj.get("spec") or {}).get("template") or {}
-    return [*warn_pod_spec(template.get("spec") or {}, "spec.template.spec"), *_warn_sidecar(template)]
+    return [*warn_pod_spec(template.get("spec") or {}, "spec.template.spec"), *_warn_annotations(template)]
 
 
 def warn_revision(obj: Json, context: AdmissionContext) -> Sequence[str]:
@@ -268,8 +268,17 @@ def _validate_sidecar(annotations: Mapping[str, str]) -> Errors:
     return errors
 
 
-def _warn_sidecar(template: Json) -> list[str]:
+def _warn_annotations(template: Json) -> list[str]:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
+    path = f"spec.template.metadata.annotations[{autoscaling_annotations.CLASS.name}]"
+    said = [f"{path}: accepted, not honored: CPU and memory do not scale here, instances stay at min-scale"]
+    return [
+        *(said if autoscaling_annotations.CLASS.get(annotations) == autoscaling_annotations.HPA_CLASS else ()),
+        *_warn_sidecar(annotations),
+    ]
+
+
+def _warn_sidecar(annotations: Json) -> list[str]:
     return [
         f"spec.template.metadata.annotations[{key}]: accepted, not honored: there is no queue-proxy"
         for key in annotations

@@ -45,3 +45,11 @@ def test_a_transition_time_moves_only_with_its_condition() -> None:
     second = status_of(told(asleep, 0, 1), "r", first, NOW)
     assert second["conditions"] == first["conditions"]
     assert second["actualScale"] == 0
+
+
+def test_a_class_that_is_not_served_says_so() -> None:
+    awake = ScaleState(0.0, Phase.ACTIVE, desired=1, initialized=True)
+    active = find_condition({"status": status_of(told(awake, 1, 1, scaled=False), "r", {}, NOW)}, "Active")
+    assert active is not None
+    assert (active["status"], active["reason"]) == ("True", "NotScaled")
+    assert "min-scale" in active["message"]

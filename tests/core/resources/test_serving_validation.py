@@ -313,3 +313,12 @@ def test_words_that_knatives_conformance_tests_look_for() -> None:
         "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
         "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     )
+
+
+def test_a_class_that_does_not_scale_here_is_told() -> None:
+    name = "autoscaling.knative.dev/class"
+    for scaler, count in (("hpa.autoscaling.knative.dev", 1), ("kpa.autoscaling.knative.dev", 0)):
+        template = {"metadata": {"annotations": {name: scaler}}, "spec": {"containers": [{"image": "x"}]}}
+        warnings = SERVICE.warn({"metadata": {"name": "a"}, "spec": {"template": template}}, AdmissionContext())
+        assert [warning for warning in warnings if name in warning] == list(warnings)
+        assert len(warnings) == count
