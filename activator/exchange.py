@@ -267,7 +267,8 @@ class Exchange:
         if not answered and not self.begun and tries_left and self._payload.kept and self.method in REPEATABLE:
             self._died = self._died or fresh
             self._stale += not fresh
-            self._send_again(reachable=True)
+            # One that dies may still take a connection, and is out of the way before it is tried again.
+            self._send_again(reachable=not fresh)
         else:
             self.refuse(bad_gateway("it closed the connection."))
 
