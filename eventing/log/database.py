@@ -19,6 +19,7 @@ from zlib import crc32
 from core.errors import PermanentError, StoreFull
 from core.store.salvage import read_until_torn, read_what_is_left, set_file_aside
 from eventing.log.positions import Position
+from eventing.log.wal import commits_in
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 FORMAT = 1  # of the file; a newer one is refused
@@ -86,13 +87,18 @@ class StoredSubscription:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A file as it was found, without its events. `aside` is where a file with torn pages was put."""
+    """A file as it was found, without its events. `aside` is where a file with torn pages was put.
+
+    `cut_off` counts transactions behind a damaged one that can no longer be read: one may have been under way when the
+    process died, more have been acknowledged.
+    """
 
     streams: Sequence[StoredStream]
     subscriptions: Sequence[StoredSubscription]
     attempts: Sequence[tuple[int, int, int, int, int | None, str]]
     last_dead_letter: int
     aside: Path | None
+    cut_off: int
 
 
 class Database:
@@ -103,6 +109,7 @@ class Database:
         self.generation = 0
         """Rises when another file takes this one's place: whoever has it open opens it again."""
         self.aside: Path | None = None
+        self._cut_off = 0
         self._disk = disk
         self._connection: sqlite3.Connection | None = None
 
@@ -111,7 +118,10 @@ class Database:
         try:
             try:
                 self._finish_mending()
+                commits = commits_in(self.path.with_name(f"{self.path.name}-wal"))
                 self._connection = self._connect(self.path)
+                readable = self._connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
+                self._cut_off = sum(number > readable for number in commits)
                 return self._read()
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
@@ -242,7 +252,9 @@ class Database:
         ).fetchall()
         counted = connection.execute("select seq from sqlite_sequence where name = 'dead_letters'").fetchone()
         last = connection.execute("select max(number) from dead_letters").fetchone()[0]
-        return Contents(streams, subscriptions, attempts, max(counted[0] if counted else 0, last or 0), self.aside)
+        return Contents(
+            streams, subscriptions, attempts, max(counted[0] if counted else 0, last or 0), self.aside, self._cut_off
+        )
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:

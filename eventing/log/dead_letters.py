@@ -97,9 +97,13 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
     number, subscription, stream, offset, time_ms, reason, tried, payload, checksum, fate = row
     event: Event | None = None
     if payload is not None:
-        if crc32(payload) == checksum:
+        if isinstance(payload, bytes) and crc32(payload) == checksum:
             event = decode(payload)
         else:
             reason = f"{reason} (the kept event is damaged: its checksum does not match)"
-    attempts = tuple(Attempt(*values) for values in orjson.loads(tried))
-    return DeadLetter(number, subscription, stream, offset, time_ms, reason, attempts, event, Fate(fate))
+    attempts: tuple[Attempt, ...] = ()
+    try:
+        attempts, fate = tuple(Attempt(*values) for values in orjson.loads(tried)), Fate(fate)
+    except (TypeError, ValueError):
+        fate, reason = Fate.WAITING, f"{reason} (its history is damaged)"
+    return DeadLetter(number, subscription, stream, offset, time_ms, reason, attempts, event, fate)

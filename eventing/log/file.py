@@ -41,6 +41,8 @@ class LogFile:
             self._let_go()
             raise
         self.opened = True
+        if contents.cut_off > 1:
+            log.error("the newest transactions are behind a damaged one and lost", count=contents.cut_off)
         if contents.aside is not None:
             log.error("event log had unreadable pages: what could be read is served", file=str(contents.aside))
         return contents

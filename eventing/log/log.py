@@ -35,6 +35,8 @@ class EventLog:
     """One file, all streams."""
 
     def __init__(self, path: Path, clock: Clock, disk: Disk | None = None) -> None:
+        self.cut_off = 0
+        """Transactions lost to damage at the end of the file, found by `open`; one may be what a crash interrupted."""
         self._file = LogFile(path, clock, disk or Disk())
         self._commits = Commits(self._file, clock, Fresh(_FRESH_BYTES))
         self._streams = Streams()
@@ -48,6 +50,7 @@ class EventLog:
         for stored in contents.streams:
             self._streams.restore(stored)
         self._subscriptions.restore(contents)
+        self.cut_off = contents.cut_off
         self.dead_letters.last = contents.last_dead_letter
 
     async def close(self) -> None:

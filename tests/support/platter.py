@@ -90,12 +90,13 @@ class Platter:
         self._honest = None
 
     def flip_a_bit(self) -> str:
-        """In the main file, where it is at rest; says where."""
-        data = bytearray(self.path.read_bytes())
-        bit = self.chance.randrange(4096 * 8, len(data) * 8)  # page 1 is the schema
+        """Of what is at rest, in the main file or in SQLite's log; says which."""
+        name = self.chance.choice([name for name, data in self._image().items() if len(data) > 4096])
+        data = bytearray((self.folder / name).read_bytes())
+        bit = self.chance.randrange(4096 * 8 if name == FILES[0] else 0, len(data) * 8)  # page 1 is the schema
         data[bit // 8] ^= 1 << bit % 8
-        self.path.write_bytes(data)
-        return f"bit {bit} of page {bit // 8 // 4096 + 1}"
+        (self.folder / name).write_bytes(data)
+        return f"bit {bit} of {name}"
 
     def commit(self, do: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
         if self.refusals:

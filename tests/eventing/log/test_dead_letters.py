@@ -42,11 +42,14 @@ def test_a_flipped_bit_in_a_kept_event_is_told(tmp_path: Path) -> None:
         async with opened(tmp_path / "events.db") as log:
             await log.dead_letters.keep(letter(1))
         with sqlite3.connect(tmp_path / "events.db") as connection:
-            connection.execute("update dead_letters set event = cast(substr(event, 1, 30) || 'x' as blob)")
+            connection.execute("update dead_letters set event = cast(substr(event, 1, 30) || 'x' as blob), fate = 'x'")
         connection.close()
         async with opened(tmp_path / "events.db") as log:
             (found,) = await log.dead_letters.list()
             assert found.event is None
-            assert found.reason == "retries are used up (the kept event is damaged: its checksum does not match)"
+            assert found.reason == (
+                "retries are used up (the kept event is damaged: its checksum does not match) (its history is damaged)"
+            )
+            assert (found.fate, found.attempts) == (Fate.WAITING, ())
 
     asyncio.run(body())
