@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from eventing.log.base import EARLIEST, NOW, Origin, Retention, Start
 from tests.support.clock import FakeClock
-from tests.support.event_log import STREAM, TRIGGER, events, opened
+from tests.support.event_log import STREAM, TRIGGER, events, opened, read_all, told
 
 
 @pytest.mark.parametrize(
@@ -89,5 +90,42 @@ def test_a_subscription_that_moves_to_another_stream_begins_anew(tmp_path: Path)
             again = log.cursor(TRIGGER)
             assert again is not None
             assert again.stream == "broker/default/other"
+
+    asyncio.run(body())
+
+
+def test_an_offset_that_was_acknowledged_is_never_given_to_another_event(tmp_path: Path) -> None:
+    """As a disk that lied about a sync may leave it: the position is there, the events are not."""
+
+    async def body() -> None:
+        async with opened(tmp_path / "events.db") as log:
+            cursor = await log.subscribe(TRIGGER, STREAM, EARLIEST)
+            await log.append_nowait(STREAM, events(5))
+            await log.append_nowait(STREAM, events(5, 5))
+            cursor.ack(0, 2)
+            cursor.ack(7)
+        with sqlite3.connect(tmp_path / "events.db") as connection:
+            connection.execute("delete from groups where first >= 5")
+        connection.close()
+        async with opened(tmp_path / "events.db") as log:
+            assert await log.append_nowait(STREAM, events(1, 10)) == 8
+            assert told(await read_all(log)) == [*(f"{n}:e{n}" for n in range(5)), "5-7!", "8:e10"]
+
+    asyncio.run(body())
+
+
+def test_a_damaged_position_goes_back_to_the_oldest_event(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(tmp_path / "events.db") as log:
+            cursor = await log.subscribe(TRIGGER, STREAM, EARLIEST)
+            await log.append_nowait(STREAM, events(5))
+            cursor.ack(0, 4)
+        with sqlite3.connect(tmp_path / "events.db") as connection:
+            connection.execute("update subscriptions set position = x'0500000000000000'")
+        connection.close()
+        async with opened(tmp_path / "events.db") as log:
+            again = log.cursor(TRIGGER)
+            assert again is not None
+            assert again.backlog == 5, "delivered twice is better than never"
 
     asyncio.run(body())
