@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from tests.support.user import SERVING, Json, User, condition
 
 LABEL = "serving.knative.dev"
 SERVICES, REVISIONS = f"{SERVING}/services", f"{SERVING}/revisions"
+CLAIMS = "apis/networking.internal.knative.dev/v1alpha1/clusterdomainclaims"
+OWNERS = {"default": "mine", "elsewhere": "theirs"}
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -345,3 +348,28 @@ def test_the_gateway_is_found_where_test_clients_look_for_an_ingress(user: User)
     service = user.get("api/v1/namespaces/knative-serving/services/pilotlight-gateway")
     assert service["status"]["loadBalancer"]["ingress"] == [{"ip": "127.0.0.1"}]
     assert [(port["port"], port["nodePort"]) for port in service["spec"]["ports"]] == [(80, user.port)]
+
+
+def is_settled(user: User, path: str, kind: str, status: str) -> bool:
+    return bool(condition(user.get(path), kind).get("status") == status)
+
+
+def test_a_domain_is_one_namespaces_until_it_lets_go(user: User) -> None:
+    """TestDomainMapping, of the beta suite."""
+    host = "shared.example.org"
+    user.create({"kind": "Namespace", "metadata": {"name": "elsewhere"}}, "api/v1/namespaces")
+    paths = {space: f"apis/serving.knative.dev/v1beta1/namespaces/{space}/domainmappings" for space in OWNERS}
+    for space, text in OWNERS.items():
+        service = typed_service("mapped", text)
+        service["metadata"]["namespace"] = space
+        user.create(service, SERVICES.replace("/default/", f"/{space}/"))
+        reference = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "mapped", "namespace": space}
+        user.create({"metadata": {"name": host, "namespace": space}, "spec": {"ref": reference}}, paths[space])
+        wanted, status = ("Ready", "True") if space == "default" else ("DomainClaimed", "False")
+        settled = partial(is_settled, user, f"{paths[space]}/{host}", wanted, status)
+        user.until(f"{wanted} in {space}", settled)
+        assert user.call(host).text == "mine\n"
+    assert user.get(f"{CLAIMS}/{host}")["spec"] == {"namespace": "default"}
+    assert user.ask("DELETE", f"{paths['default']}/{host}").status == 200
+    user.until("it is the other's", partial(is_settled, user, f"{paths['elsewhere']}/{host}", "Ready", "True"))
+    assert user.call(host).text == "theirs\n"

@@ -22,6 +22,13 @@ PATIENCE_S = 15.0
 WAITERS = 10
 
 
+def make_big(name: str) -> dict[str, Any]:
+    """One that no machine can hold."""
+    service = make_service(name)
+    service["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "10k"}}
+    return service
+
+
 @pytest.mark.parametrize(
     ("name", "make", "reason", "words"),
     [
@@ -29,6 +36,7 @@ WAITERS = 10
         ("not-found", lambda n: make_service(n, ("does-not-exist",)), "RunContainerError", "not found in $PATH"),
         ("no-folder", lambda n: make_function(n, Path("/does/not/exist")), "ContainerMissing", "/does/not/exist"),
         ("exits", lambda n: make_service(n, ("sh", "-c", "echo out of luck >&2; exit 3")), "ExitCode3", "out of luck"),
+        ("too-big", lambda n: make_big(n), "Unschedulable", "Insufficient cpu"),
         ("too-short", lambda n: make_service(n, ("true",)), "ExitCode0", "exited with no error"),
     ],
 )
