@@ -20,6 +20,7 @@ BENCHMARKS: tuple[str, ...] = (
     "autoscaler_tick",
     "store_writes",
     "event_log",
+    "broker",
     "matching",
     "event_codec",
     "cold_start_python",
