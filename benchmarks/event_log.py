@@ -193,7 +193,7 @@ async def memory_row(folder: Path) -> Row:
         for record in records or await log.read(STREAM, cursor.position.low, 1000):
             cursor.ack(record.offset)
         if first % (FLAT // 20) == 0:
-            await log._upkeep.prune()
+            await log.prune()
             samples.append(resident_mib())
     wall = time.perf_counter() - began
     await log.close()

@@ -62,7 +62,7 @@ class Write:
 
     statements: Sequence[Statement]
     result: int = 0
-    acks: Sequence[tuple[Cursor, int]] = ()
+    acks: Sequence[tuple[Cursor, int, int]] = ()
     with_acks: bool = False  # all other acknowledgements noted so far, too
     settled: Callable[[], None] | None = None
     done: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -162,15 +162,15 @@ class Commits:
         if self._acks_due or any(write.with_acks for write in group.writes):
             group.cursors, self._touched = self._touched, set()
             self._acks_due = False
-        acked: dict[Cursor, list[int]] = {cursor: [] for cursor in group.cursors}
+        acked: dict[Cursor, list[tuple[int, int]]] = {cursor: [] for cursor in group.cursors}
         for write in group.writes:
             group.statements += write.statements
-            for cursor, offset in write.acks:
-                acked.setdefault(cursor, []).append(offset)
-        for cursor, offsets in acked.items():
+            for cursor, first, end in write.acks:
+                acked.setdefault(cursor, []).append((first, end))
+        for cursor, ranges in acked.items():
             self._touched.discard(cursor)
             group.cursors.add(cursor)
-            group.statements += cursor.statements(offsets)
+            group.statements += cursor.statements(ranges)
         _add_appends(group)
         return group
 
@@ -203,8 +203,8 @@ class Commits:
         for cursor in group.cursors:
             cursor.synced()
         for write in group.writes:
-            for cursor, offset in write.acks:
-                cursor.acked(offset)
+            for cursor, first, end in write.acks:
+                cursor.acked(first, end)
             if write.settled is not None:
                 write.settled()
             if not write.done.done():

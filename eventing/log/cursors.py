@@ -7,7 +7,7 @@ commit; a dead letter counts when it is synced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from eventing.event import Event
@@ -34,7 +34,7 @@ class Commits(Protocol):
 class Letters(Protocol):
     """What a cursor asks of the dead letters."""
 
-    def keep(self, letter: DeadLetter, acks: Sequence[tuple[Cursor, int]] = ()) -> asyncio.Future[int]:
+    def keep(self, letter: DeadLetter, acks: Sequence[tuple[Cursor, int, int]] = ()) -> asyncio.Future[int]:
         """Keeps one, with these acknowledgements or not at all."""
 
 
@@ -78,7 +78,7 @@ class Cursor:
             raise ValueError(f"{self.stream} ends before offset {self._stream.tail}: {end - 1} cannot be acknowledged")
         self.position.ack(offset, end)
         if self._attempts:
-            for failed in [number for number in self._attempts if offset <= number < end]:
+            for failed in _within(self._attempts, [(offset, end)]):
                 self._forget(failed)
         self._commits.touch(self)
 
@@ -100,18 +100,27 @@ class Cursor:
         """All unacknowledged events that have failed attempts."""
         return self._attempts
 
-    def dead_letter(self, offset: int, event: Event | None, reason: str) -> asyncio.Future[int]:
+    def dead_letter(self, offset: int, event: Event | None, reason: str, end: int | None = None) -> asyncio.Future[int]:
         """Moves the event to the dead letters with its attempts and acknowledges it, in one transaction.
 
-        The result is the dead letter's number, after the sync. StoreFull: nothing has changed, call again.
+        With `end` it acknowledges [offset, end): damaged records, or what nobody wanted behind this one. The result is
+        the dead letter's number, after the sync. TooFarAhead; StoreFull: nothing has changed, call again.
         """
-        if offset >= self.position.low + AHEAD_MAX:
-            raise TooFarAhead(f"offset {offset} is too far above {self.position.low}")
+        end = offset + 1 if end is None else end
+        if offset > self.position.low and end > self.position.low + AHEAD_MAX:
+            raise TooFarAhead(f"offset {end - 1} is too far above {self.position.low}")
         attempts = tuple(self.attempts(offset))
         letter = DeadLetter(0, self.subscription, self.stream, offset, 0, reason, attempts, event)
-        return self._letters.keep(letter, [(self, offset)])
+        return self._letters.keep(letter, [(self, offset, end)])
 
     # -- for the log ---------------------------------------------------------------------------------------------------
+
+    def skip_to(self, head: int) -> None:
+        """Passes what retention has taken, and counts what was missed by it."""
+        position = self.position
+        if position.low < head:
+            self.missed = head - position.low - position.acked_below(head)
+            position.ack(position.low, head)
 
     def restore(self, attempts: Mapping[int, list[Attempt]]) -> None:
         """What the file holds of failed attempts."""
@@ -119,13 +128,13 @@ class Cursor:
         self._stored = set(self._attempts)
         self._forgotten = [offset for offset in attempts if offset not in self._attempts]
 
-    def statements(self, with_acked: Sequence[int]) -> list[Statement]:
-        """What brings the file to here, and further: to where these offsets are acknowledged, too."""
+    def statements(self, with_acked: Sequence[tuple[int, int]]) -> list[Statement]:
+        """What brings the file to here, and further: to where these ranges are acknowledged, too."""
         position = self.position
         if with_acked:
             position = position.copy()
-            for offset in with_acked:
-                position.ack(offset)
+            for first, end in with_acked:
+                position.ack(first, end)
         statements: list[Statement] = [(_PUT_POSITION, [(*position_row(self.subscription, position), self.number)])]
         if rows := [
             (self.number, offset, attempt.number, attempt.time_ms, attempt.code, attempt.reason)
@@ -134,7 +143,7 @@ class Cursor:
         ]:
             statements.append((_PUT_ATTEMPT, rows))
             self._stored.update(row[1] for row in rows)
-        self._deleting = [*self._forgotten, *(offset for offset in with_acked if offset in self._stored)]
+        self._deleting = [*self._forgotten, *_within(self._stored, with_acked)]
         if self._deleting:
             statements.append((_FORGET_ATTEMPTS, [(self.number, offset) for offset in self._deleting]))
         self._unstored, self._forgotten = [], []
@@ -145,10 +154,11 @@ class Cursor:
         self._stored.difference_update(self._deleting)
         self._deleting = []
 
-    def acked(self, offset: int) -> None:
+    def acked(self, first: int, end: int) -> None:
         """A dead letter has been synced, and its acknowledgement with it."""
-        self.position.ack(offset)
-        self._attempts.pop(offset, None)
+        self.position.ack(first, end)
+        for offset in _within(self._attempts, [(first, end)]):
+            del self._attempts[offset]
 
     def refused(self) -> None:
         """The commit with the last `statements` failed: all that may have been in it is written again."""
@@ -160,3 +170,7 @@ class Cursor:
         self._unstored = [(failed, attempt) for failed, attempt in self._unstored if failed != offset]
         if offset in self._stored:
             self._forgotten.append(offset)
+
+
+def _within(offsets: Iterable[int], ranges: Sequence[tuple[int, int]]) -> list[int]:
+    return [offset for offset in offsets if any(first <= offset < end for first, end in ranges)]

@@ -178,8 +178,13 @@ class Database:
                 self.commit([(put, some)])
         # The outline stands on pages of its own: it knows of the last events even where they are lost.
         outlined = read_until_torn(aside, f"{_OUTLINED} order by stream desc, first desc")
-        tails = [(first + count, number) for number, first, count in outlined if _fit((number, first, count), "iii")]
-        self.commit([("update streams set tail = max(tail, ?) where number = ?", tails)])
+        tails: dict[int, int] = {}
+        for row in outlined:
+            if _fit(row, "iii"):
+                number, first, count = row
+                tails[number] = max(tails.get(number, 0), first + count)
+        ends = [(tail, number) for number, tail in tails.items()]
+        self.commit([("update streams set tail = max(tail, ?) where number = ?", ends)])
         self.close()
         new.rename(self.path)
         self._connection = self._connect(self.path)

@@ -40,7 +40,7 @@ class DeadLetters:
         self._clock = clock
         self.last = 0  # the highest number ever given
 
-    def keep(self, letter: DeadLetter, acks: Sequence[tuple[Cursor, int]] = ()) -> asyncio.Future[int]:
+    def keep(self, letter: DeadLetter, acks: Sequence[tuple[Cursor, int, int]] = ()) -> asyncio.Future[int]:
         """Keeps one, with these acknowledgements or not at all; its number, after the sync. StoreFull.
 
         `number` and `time_ms` are given here, whatever the letter has.

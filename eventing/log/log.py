@@ -149,6 +149,10 @@ class EventLog:
     def retain(self, stream: str, retention: Retention) -> None:
         self._streams.get_or_make(stream).retention = retention
 
+    async def prune(self) -> None:
+        """One round of retention, now. StoreFull."""
+        await self._upkeep.prune()
+
     async def drop_stream(self, name: str) -> None:
         """Deletes a stream with its records and subscriptions; its dead letters stay. StoreFull: call again."""
         await self._subscriptions.drop_all(name)

@@ -102,8 +102,10 @@ class Position:
         return other
 
     def encode(self) -> bytes:
-        parts = [_RANGE.pack(first - self.low, end - first) for first, end in self.ranges]
-        return _HEADER.pack(self.low) + b"".join(parts)
+        low = self.low
+        ranges = zip(self._firsts, self._ends, strict=True)
+        pairs = [value for first, end in ranges for value in (first - low, end - first)]
+        return struct.pack(f"<Q{len(pairs)}I", low, *pairs)
 
     @staticmethod
     def decode(data: bytes) -> Position:

@@ -58,6 +58,9 @@ class Subscriptions:
             log.error("events at the end of a stream are lost", stream=stream.name, count=position.top - stream.tail)
             stream.tail = position.top  # no offset that was acknowledged may be given to another event
         cursor = self._cursor(stored.number, stored.name, stream, position)
+        if stored.held and position.low < stream.head:  # only a damaged file has such a thing
+            cursor.skip_to(stream.head)
+            log.error("a position was lost", subscription=stored.name, passed=cursor.missed)
         cursor.restore(attempts)
         if stored.held:
             self._hold(cursor, stream)
@@ -74,9 +77,8 @@ class Subscriptions:
         if (cursor := self._released.get(subscription)) is None or cursor.stream != stream_name:
             self._last += 1
             cursor = self._cursor(self._last, subscription, stream, _begin(stream, start, offset))
-        elif cursor.position.low < stream.head:
-            cursor.missed = stream.head - cursor.position.low - cursor.position.acked_below(stream.head)
-            cursor.position.ack(cursor.position.low, stream.head)
+        else:
+            cursor.skip_to(stream.head)
         statements: list[Statement] = [] if stream.stored else [(PUT_STREAM, [(stream.number, stream.name)])]
         self._hold(cursor, stream)  # from now on, so that retention takes nothing from under it
         try:

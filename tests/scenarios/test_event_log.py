@@ -97,8 +97,7 @@ class Story:
         for stream in STREAMS:
             self.log.retain(stream, Retention(age_s=3600, bytes_max=2000))
         for name, stream in SUBSCRIPTIONS.items():
-            if self.log.cursor(name) is None:
-                await self.log.subscribe(name, stream, EARLIEST)
+            await self.log.subscribe(name, stream, EARLIEST)  # as a controller does, whatever is there
 
     async def restart(self) -> None:
         self.steps.append("— restart —")
@@ -199,7 +198,7 @@ class Story:
         return "time passes"
 
     async def retain(self) -> str:
-        await self.log._upkeep.prune()
+        await self.log.prune()
         return "retention"
 
     async def jump(self) -> str:

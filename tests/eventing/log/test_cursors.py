@@ -85,6 +85,27 @@ def test_a_dead_letter_is_kept_with_its_history_and_acknowledged(tmp_path: Path)
     asyncio.run(body())
 
 
+def test_one_dead_letter_may_stand_for_a_range(tmp_path: Path) -> None:
+    """Records that are damaged, a million of them perhaps."""
+
+    async def body() -> None:
+        async with opened(tmp_path / "events.db") as log:
+            cursor = await log.subscribe(TRIGGER, STREAM, EARLIEST)
+            await log.append_nowait(STREAM, events(9))
+            for offset in (2, 5, 6):
+                cursor.fail(offset, FAILED)
+            await log.flush()
+            assert await cursor.dead_letter(3, None, "damaged", 6) == 1
+            assert cursor.position.ranges == [(3, 6)]
+            assert list(cursor.failing) == [2, 6]
+        async with opened(tmp_path / "events.db") as log:
+            again = log.cursor(TRIGGER)
+            assert again is not None
+            assert (again.position.ranges, list(again.failing)) == ([(3, 6)], [2, 6])
+
+    asyncio.run(body())
+
+
 def test_what_cannot_be_acknowledged(tmp_path: Path) -> None:
     async def body() -> None:
         async with opened(tmp_path / "events.db") as log:
@@ -93,7 +114,7 @@ def test_what_cannot_be_acknowledged(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="ends before offset 3"):
                 cursor.ack(3)
             with pytest.raises(TooFarAhead):
-                cursor.dead_letter(AHEAD_MAX, None, "")
+                cursor.dead_letter(1, None, "", AHEAD_MAX + 1)
             assert cursor.backlog == 3
 
     asyncio.run(body())

@@ -31,7 +31,7 @@ def test_where_a_new_subscription_begins(start: Start, expected: int, tmp_path: 
         async with opened(tmp_path / "events.db", clock) as log:
             log.retain(STREAM, Retention(age_s=None, bytes_max=1))
             await log.append_nowait(STREAM, events(5))
-            await log._upkeep.prune()
+            await log.prune()
             for turn in range(3):
                 await clock.advance(100)
                 await log.append_nowait(STREAM, events(5, 5 + turn * 5))
@@ -70,7 +70,7 @@ def test_a_released_position_does_not_hold_retention_and_counts_what_it_missed(t
             await log.append_nowait(STREAM, events(10))
             cursor.ack(2, 5)
             await log.unsubscribe(TRIGGER, keep_position=True)
-            await log._upkeep.prune()
+            await log.prune()
             assert log.stream(STREAM).head == 10
             again = await log.subscribe(TRIGGER, STREAM, EARLIEST)
             assert (again.position.low, again.position.ranges, again.missed) == (10, [], 7)
