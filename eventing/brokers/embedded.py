@@ -24,7 +24,7 @@ from eventing.hops import ONLY
 from eventing.log.base import Attempt, Damaged, Entry, Record, Start
 from eventing.log.cursors import Cursor
 from eventing.log.log import EventLog
-from eventing.log.positions import AHEAD_MAX
+from eventing.log.positions import AHEAD_MAX, TooFarAhead
 from eventing.matching import Matcher
 
 PENDING_MAX: Final = 1_000
@@ -139,12 +139,14 @@ class LogFeed:
 
     async def _report(self, damaged: Damaged) -> None:
         """Nobody can say whether it would have been wanted, so whoever reads the dead letters is told."""
-        for offset in range(damaged.offset, damaged.after):
-            while not self._cursor.position.is_acked(offset):
-                try:
-                    await self._cursor.dead_letter(offset, None, damaged.reason)
-                except StoreFull:
-                    await self._clock.sleep(RETRY_S)
+        first = self._cursor.position.next_unacked(damaged.offset)
+        reason = f"{damaged.reason} (offsets {first} to {damaged.after - 1})"
+        while first < damaged.after:
+            try:
+                await self._cursor.dead_letter(first, None, reason, damaged.after)
+                return
+            except (StoreFull, TooFarAhead):
+                await self._clock.sleep(RETRY_S)
 
 
 class EmbeddedBroker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -232,3 +233,29 @@ def test_who_unsubscribes_is_offered_nothing_more_and_may_come_back(tmp_path: Pa
             assert feed.take(1) == []
 
     run(main)
+
+
+def test_a_damaged_event_becomes_a_dead_letter_and_the_others_are_delivered(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with opened(tmp_path) as there:
+            await there.log.subscribe("trigger/default/t", STREAM, EARLIEST)
+            await there.append("a", "b", "c")
+        with sqlite3.connect(tmp_path / "events.db") as connection:
+            ((data,),) = connection.execute("select data from groups").fetchall()
+            flipped = data.replace(b'"id":"b"', b'"id":"x"')
+            connection.execute("update groups set data = ?", (flipped,))
+        connection.close()
+        async with opened(tmp_path) as there:
+            feed = await there.subscribe("trigger/default/t")
+            deliveries = await taken(feed, 2)
+            assert [delivery.event.id for delivery in deliveries] == ["a", "c"]
+            (letter,) = await there.log.dead_letters.list("trigger/default/t")
+            assert (letter.offset, letter.event) == (1, None)
+            assert letter.reason == "the checksum does not match (offsets 1 to 1)"
+            for delivery in deliveries:
+                feed.ack(delivery)
+            cursor = there.log.cursor("trigger/default/t")
+            assert cursor is not None
+            assert cursor.backlog == 0
+
+    asyncio.run(body())
