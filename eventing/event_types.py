@@ -15,7 +15,7 @@ from core.resources.duck_v1 import Reference
 from core.resources.eventing import EventAttributeDefinition, EventType, EventTypeSpec
 from core.resources.meta import ObjectMeta
 from eventing.event import Event
-from eventing.schemas import BadSchema, SchemaRule, Schemas, Template, compile_schema
+from eventing.schemas import BadSchema, SchemaRule, Schemas, Template
 
 TYPES_MAX: Final = 1000
 """Of one broker are registered: a source per device would make an object of each."""
@@ -82,6 +82,8 @@ def event_type_for(seen: Seen, namespace: str, reference: Reference) -> EventTyp
 
 def schemas_of(event_types: Iterable[EventType]) -> tuple[Schemas, Mapping[str, BadSchema]]:
     """The schemas in the EventTypes of one broker, and those that do not compile by the name of the EventType."""
+    from eventing.json_schema import compile_schema
+
     rules: list[SchemaRule] = []
     bad: dict[str, BadSchema] = {}
     for event_type in event_types:

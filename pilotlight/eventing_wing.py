@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.clients.http import OutsideClient
 from core.clock import Clock
-from core.inside import Caller, Sites
+from core.inside import Call, Caller, Reply, Sites
 from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder
 from core.resources.eventing_labels import LOG_CLASSES
@@ -29,6 +29,9 @@ from eventing.dataplane import DataPlane
 from eventing.log.log import EventLog
 from eventing.sender import Sender
 from pilotlight.datadir import DataDir
+
+if TYPE_CHECKING:
+    from core.clients.http import OutsideClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def make_eventing(house: Surroundings) -> EventingWing:
     def allowed(host: str, address: Address) -> bool:
         return bool(settings()[SINKS].guard.allows(host, address))
 
-    outside = OutsideClient(allowed)
+    outside = LateOutside(allowed)
     chronicle = Chronicle(clock)
     plane = DataPlane(log, clock, Sender(house.caller, outside), chronicle, random.random)
 
@@ -86,7 +89,7 @@ def make_eventing(house: Surroundings) -> EventingWing:
     controllers = make_controllers(world)
     services: list[tuple[str, Service]] = [
         ("event-log", partial(_run_log, log)),
-        ("outside", partial(_run_outside, outside)),
+        ("outside", outside.run),
         ("eventing", plane.run),
         ("doors", controllers.open_doors),
     ]
@@ -101,7 +104,32 @@ async def _run_log(log: EventLog, started: Started) -> None:
         await log.close()
 
 
-async def _run_outside(outside: OutsideClient, started: Started) -> None:
-    async with outside:
+class LateOutside:
+    """`core.clients.http.OutsideClient`, loaded with the first call: most platforms call nothing outside, and its
+    library takes as long to load as a tenth of their start."""
+
+    def __init__(self, allowed: Callable[[str, Address], bool]) -> None:
+        self._allowed = allowed
+        self._client: OutsideClient | None = None
+        self._loading = asyncio.Lock()
+
+    async def run(self, started: Started) -> None:
+        """Closes it at the end."""
         started()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self._client is not None:
+                await self._client.__aexit__()
+
+    async def call(self, url: str, call: Call, timeout_s: float) -> Reply:
+        """CallFailed."""
+        if self._client is None:
+            async with self._loading:
+                self._client = self._client or await self._load()
+        return await self._client.call(url, call, timeout_s)
+
+    async def _load(self) -> OutsideClient:
+        module = await asyncio.to_thread(importlib.import_module, "core.clients.http")
+        client: OutsideClient = module.OutsideClient(self._allowed)
+        return await client.__aenter__()

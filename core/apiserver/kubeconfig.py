@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from core.apiserver.tls import write_private
+from core.apiserver.files import write_private
 from core.resources.meta import Json
 
 CONTEXT = "pilotlight"

@@ -1,27 +1,18 @@
-"""TLS on one machine: a certificate authority of our own in the data folder, and a server certificate made by it.
+"""TLS on one machine: what the listener needs, from the data folder.
 
-The roof calls `ensure_certificates` before it listens. Keys are readable by their owner alone.
+The roof calls `ensure_certificates` before it listens. Beside the certificates lies until when they are good; as long
+as that holds, and they are the ones it was written for, nothing has to be loaded that could make new ones.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
+import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from core.apiserver.files import write_private
 
-CA_LIFE = timedelta(days=3650)
-SERVER_LIFE = timedelta(days=365)
-RENEW_BEFORE = timedelta(days=30)
-BACKDATE = timedelta(hours=1)  # for clients whose clock is a little behind
-DNS_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-ADDRESSES = ("127.0.0.1", "::1")
+FILES = ("ca.crt", "ca.key", "server.crt", "server.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,99 +27,22 @@ class Certificates:
 def ensure_certificates(folder: Path, now: float) -> Certificates:
     """Makes what is missing or about to expire. `now`: seconds since the epoch. OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    at = datetime.fromtimestamp(now, UTC)
-    authority_path, authority_key_path = folder / "ca.crt", folder / "ca.key"
-    server_path, server_key_path = folder / "server.crt", folder / "server.key"
-    fresh = _is_fresh(authority_path, authority_key_path, at)
-    if not fresh:
-        key = ec.generate_private_key(ec.SECP256R1())
-        write_private(authority_key_path, _pem_of(key))
-        write_private(authority_path, _make_authority(key, at).public_bytes(serialization.Encoding.PEM))
-    if not fresh or not _is_fresh(server_path, server_key_path, at):
-        authority_key = serialization.load_pem_private_key(authority_key_path.read_bytes(), None)
-        assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
-        authority = x509.load_pem_x509_certificate(authority_path.read_bytes())
-        key = ec.generate_private_key(ec.SECP256R1())
-        write_private(server_key_path, _pem_of(key))
-        certificate = _make_server(key, authority, authority_key, at)
-        write_private(server_path, certificate.public_bytes(serialization.Encoding.PEM))
-    return Certificates(server_path, server_key_path, authority_path.read_bytes())
+    good = folder / "good"
+    if not _is_good(folder, good, now):
+        from core.apiserver.authority import renew
+
+        begin, end = renew(folder, now)
+        write_private(good, f"{begin:.0f} {end:.0f} {_digest(folder)}\n".encode())
+    return Certificates(folder / "server.crt", folder / "server.key", (folder / "ca.crt").read_bytes())
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Writes a file for its owner only, in one step: a reader sees the old content or the new."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    beside.replace(path)
-
-
-def _is_fresh(certificate: Path, key: Path, now: datetime) -> bool:
-    if not (certificate.exists() and key.exists()):
-        return False
+def _is_good(folder: Path, good: Path, now: float) -> bool:
     try:
-        found = x509.load_pem_x509_certificate(certificate.read_bytes())
-    except ValueError:
+        begin, end, digest = good.read_text().split()
+        return float(begin) <= now < float(end) and digest == _digest(folder)
+    except (OSError, ValueError):
         return False
-    return found.not_valid_before_utc <= now < found.not_valid_after_utc - RENEW_BEFORE
 
 
-def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-
-
-def _make_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    # The time is in the name: a client that still trusts an older authority fails with the right message.
-    name = _name(f"pilotlight-ca@{int(now.timestamp())}")
-    usage = x509.KeyUsage(
-        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    return (
-        _builder(name, name, key, now, CA_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(identifier, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _make_server(
-    key: ec.EllipticCurvePrivateKey,
-    authority: x509.Certificate,
-    authority_key: ec.EllipticCurvePrivateKey,
-    now: datetime,
-) -> x509.Certificate:
-    names = [x509.DNSName(name) for name in DNS_NAMES]
-    addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
-    return (
-        _builder(_name("pilotlight"), authority.subject, key, now, SERVER_LIFE)
-        .add_extension(x509.SubjectAlternativeName([*names, *addresses]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(issuer, critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, life: timedelta
-) -> x509.CertificateBuilder:  # fmt: skip
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + life)
-    )
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in FILES)).hexdigest()

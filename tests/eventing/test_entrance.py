@@ -13,7 +13,8 @@ from core.resources.eventing_options import SchemaMode
 from eventing.entrance import Entrance
 from eventing.event_types import Seen
 from eventing.intake import Terms
-from eventing.schemas import Schema, SchemaRule, Schemas, Template, compile_schema
+from eventing.json_schema import compile_schema
+from eventing.schemas import BadSchema, SchemaRule, Schemas, Template
 from tests.support.clock import FakeClock, settle
 from tests.support.events import plain
 from tests.support.intake import FakeIntake
@@ -25,7 +26,7 @@ def entrance(intake: FakeIntake, clock: FakeClock | None = None, **terms: Any) -
 
 def numbers(mode: SchemaMode) -> dict[str, Any]:
     compiled = compile_schema(json.dumps({"type": "number"}))
-    assert isinstance(compiled, Schema)
+    assert not isinstance(compiled, BadSchema)
     return {"schemas": Schemas([SchemaRule(Template("com.example.order"), compiled)]), "schema_mode": mode}
 
 

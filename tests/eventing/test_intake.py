@@ -8,8 +8,9 @@ from pathlib import Path
 from core.resources.eventing_options import SchemaMode
 from eventing.entrance import Entrance
 from eventing.intake import Stored, Terms, with_dead_letters
+from eventing.json_schema import compile_schema
 from eventing.log.log import EventLog
-from eventing.schemas import Schema, SchemaRule, Schemas, Template, compile_schema
+from eventing.schemas import BadSchema, SchemaRule, Schemas, Template
 from tests.support.clock import FakeClock
 from tests.support.events import plain
 
@@ -30,7 +31,7 @@ def test_both_ways_end_in_the_log(tmp_path: Path) -> None:
         log = EventLog(tmp_path / "events.db", clock)
         await log.open()
         number = compile_schema('{"type": "number"}')
-        assert isinstance(number, Schema)
+        assert not isinstance(number, BadSchema)
         terms = Terms(
             deduplicate_s=60,
             schemas=Schemas([SchemaRule(Template("com.example.order"), number)]),

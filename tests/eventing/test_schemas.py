@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from eventing.schemas import SENTENCE_MAX, BadSchema, Schema, SchemaRule, Schemas, Template, compile_schema
+from eventing.json_schema import SENTENCE_MAX, compile_schema
+from eventing.schemas import BadSchema, Schema, SchemaRule, Schemas, Template
 from tests.support.events import plain
 
 ORDER = {
@@ -20,7 +21,7 @@ ORDER = {
 
 def schema(document: Any) -> Schema:
     compiled = compile_schema(json.dumps(document))
-    assert isinstance(compiled, Schema), compiled
+    assert not isinstance(compiled, BadSchema), compiled
     return compiled
 
 

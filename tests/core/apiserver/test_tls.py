@@ -1,16 +1,18 @@
-"""core.apiserver.tls and core.apiserver.kubeconfig."""
+"""core.apiserver.tls with core.apiserver.authority and core.apiserver.files, and core.apiserver.kubeconfig."""
 
 from __future__ import annotations
 
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from cryptography import x509
 
+from core.apiserver.authority import RENEW_BEFORE, SERVER_LIFE
 from core.apiserver.kubeconfig import ensure_token, write_kubeconfig
-from core.apiserver.tls import RENEW_BEFORE, SERVER_LIFE, ensure_certificates
+from core.apiserver.tls import ensure_certificates
 
 NOW = 1_700_000_000.0
 
@@ -36,6 +38,17 @@ def test_the_server_certificate_is_renewed_in_time_and_the_authority_stays(tmp_p
     second = ensure_certificates(tmp_path, later)
     assert serial(second.certificate) != before
     assert second.authority_pem == first.authority_pem
+
+
+def test_what_is_good_is_not_looked_at_closely_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ensure_certificates(tmp_path, NOW)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "core.apiserver.authority", None)
+        assert ensure_certificates(tmp_path, NOW + 3600) == first
+        with pytest.raises(ImportError):
+            ensure_certificates(tmp_path, NOW - 90_000)  # the clock was set back to before they were made
+    (tmp_path / "good").write_text("nonsense")
+    assert ensure_certificates(tmp_path, NOW) == first
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "server.crt"])
