@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ IMAGE = "fake/app"
 STEP_S = 0.5
 """How far the clock goes between two looks at the sockets."""
 REAL_DEADLINE_S = 30.0
+TAKEN = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+"""What the function answers to an event."""
 
 
 class LosableWatch(Watcher):
@@ -107,6 +110,7 @@ class Books:
     cut_off: list[str] = field(default_factory=list)  # instances stopped by the platform with a request in them
     beyond: list[str] = field(default_factory=list)  # scales out of their bounds
     answers: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)  # that functions have taken, by id
     logs: list[MutableMapping[str, Any]] = field(default_factory=list)
 
     @property
@@ -219,13 +223,13 @@ class Scenario:
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal in_flight
-            while await reader.readuntil(b"\r\n\r\n"):
+            while head := await reader.readuntil(b"\r\n\r\n"):
                 in_flight += 1
                 if in_flight > most:
                     self.books.beyond.append(f"{in_flight} requests in one of {process.env['K_SERVICE']}")
                 try:
                     await self.clock.sleep(self.request_s)
-                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    writer.write(self._answer(head))
                     await writer.drain()
                 finally:
                     in_flight -= 1
@@ -240,6 +244,12 @@ class Scenario:
                 self.books.cut_off.append(f"{process.env['K_REVISION']} (killed)")
             raise
         return 0
+
+    def _answer(self, head: bytes) -> bytes:
+        if (found := re.search(rb"\r\nce-id: ([^\r]+)", head)) is None:
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        self.books.events[found[1].decode()] += 1
+        return TAKEN
 
     # --- its user
 
