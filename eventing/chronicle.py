@@ -1,8 +1,8 @@
 """What happens to events right now: told to whoever listens (`pilotlight events tail`), and the last of it remembered.
 
 The log knows what was accepted, what failed and what is dead; that an event was delivered, when and with which answer,
-is only here, and only for a while. Nothing is made for a stream that nobody listens to but one small record per
-delivery.
+is only here, and only for a while; so is when one that failed is tried again. Nothing is made for a stream that nobody
+listens to but one small record per delivery.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Chronicle:
         self._clock = clock
         self._listeners: list[Listener] = []
         self._delivered: OrderedDict[tuple[str, int], tuple[float, int]] = OrderedDict()
+        self._due: OrderedDict[tuple[str, int], float] = OrderedDict()
 
     @property
     def heard(self) -> bool:
@@ -93,6 +94,8 @@ class Chronicle:
 
     def ended(self, subscription: str, delivery: Delivery, step: Step, outcome: Outcome) -> None:
         code = None if isinstance(outcome, NoAnswer) else outcome.status
+        if self._due and delivery.offset is not None:
+            self._due.pop((subscription, delivery.offset), None)
         if isinstance(step, Done):
             if delivery.offset is not None and isinstance(outcome, Answered):
                 self._delivered[subscription, delivery.offset] = (self._clock.wall(), outcome.status)
@@ -104,6 +107,10 @@ class Chronicle:
             self._tell(What.DEAD_LETTER, subscription, delivery.offset, delivery.event, code, step.reason)
 
     def retried(self, subscription: str, delivery: Delivery, attempt: Attempt, wait_s: float) -> None:
+        if delivery.offset is not None:
+            self._due[subscription, delivery.offset] = self._clock.wall() + wait_s
+            if len(self._due) > REMEMBERED_MAX:
+                self._due.popitem(last=False)
         if self._listeners:
             text = f"attempt {attempt.number}: {attempt.reason}; the next in {wait_s:.3g} s"
             self._tell(What.RETRYING, subscription, delivery.offset, delivery.event, attempt.code, text)
@@ -111,6 +118,10 @@ class Chronicle:
     def delivered(self, subscription: str, offset: int) -> tuple[float, int] | None:
         """When, and with which status; None where that is forgotten."""
         return self._delivered.get((subscription, offset))
+
+    def due(self, subscription: str, offset: int) -> float | None:
+        """When it is tried again; None where no try is waited for, or that is forgotten."""
+        return self._due.get((subscription, offset))
 
     def _tell(self, what: What, about: str, offset: int | None, event: Event, code: int | None, text: str) -> None:
         happening = Happening(self._clock.wall(), what, about, offset, event, code, text)

@@ -50,19 +50,19 @@ class Running:
 
 
 class DataPlane:
-    """What it does by itself, it tells whoever `follow`s."""
+    """What it does by itself, it tells whoever `follow`s. `parts` are those of its dispatchers."""
 
     def __init__(
         self, log: EventLog, clock: Clock, sender: Sender, chronicle: Chronicle, draw: Callable[[], float]
     ) -> None:
         self._followers: dict[str, Callable[[ObjectKey], None]] = {}
         self.running: dict[str, Running] = {}
-        self._streams_of: dict[str, str] = {}  # of held subscriptions, too
+        self.streams_of: dict[str, str] = {}  # by subscription, those that are held back too
         self.entrances: dict[str, Entrance] = {}  # of the streams that events come into from outside
         self._log = log
         self._clock = clock
         self._sender = sender
-        self._parts = Parts(clock, sender, self, chronicle, self._buried, draw)
+        self.parts = Parts(clock, sender, self, chronicle, self._buried, draw)
         self._brokers: dict[str, tuple[Broker, asyncio.Task[None]]] = {}
         self._forwarders: dict[str, Forwarder] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -105,7 +105,7 @@ class DataPlane:
 
     async def drop_stream(self, name: str) -> None:
         """With its subscriptions. What is stored stays until the log is told to forget it."""
-        for subscription in [each for each, stream in self._streams_of.items() if stream == name]:
+        for subscription in [each for each, stream in self.streams_of.items() if stream == name]:
             await self.drop(subscription)
         if (found := self._brokers.pop(name, None)) is not None:
             await _cancel(found[1])
@@ -121,8 +121,8 @@ class DataPlane:
         broker = self.stream(stream)
         if broker is None:
             raise NotFound(f"there is no {stream}")
-        dispatcher = Dispatcher(self._parts, subscription, await broker.subscribe(subscription.interest), self._gone)
-        self._streams_of[name] = stream
+        dispatcher = Dispatcher(self.parts, subscription, await broker.subscribe(subscription.interest), self._gone)
+        self.streams_of[name] = stream
         running = self.running[name] = Running(subscription, stream, dispatcher)
         running.tasks.append(
             await start_service(self._tasks, partial(self._keep, running, broker), f"dispatcher:{name}")
@@ -135,15 +135,15 @@ class DataPlane:
     async def drop(self, name: str, *, keep_position: bool = False) -> None:
         """Ends it. A position that is kept is taken up again by a subscription of the same name."""
         await self.hold(name)
-        stream = self._streams_of.pop(name, None)
+        stream = self.streams_of.pop(name, None)
         if stream is not None and (broker := self.stream(stream)) is not None:
             await broker.unsubscribe(name, keep_position=keep_position)
 
     async def reserve(self, name: str, stream: str, start: Start) -> None:
         """Events from here on wait for a subscription that cannot run yet. StoreFull, TemporaryError."""
-        if name not in self._streams_of and (broker := self.stream(stream)) is not None:
+        if name not in self.streams_of and (broker := self.stream(stream)) is not None:
             await broker.reserve(name, start)
-            self._streams_of[name] = stream
+            self.streams_of[name] = stream
 
     async def hold(self, name: str) -> None:
         """Delivers nothing for now; what comes meanwhile waits for it."""
@@ -163,7 +163,7 @@ class DataPlane:
                 log.exception("dispatcher failed", subscription=running.subscription.name)
                 await self._clock.sleep(RESTART_S)
                 feed = await broker.subscribe(running.subscription.interest)
-                running.dispatcher = Dispatcher(self._parts, running.subscription, feed, self._gone)
+                running.dispatcher = Dispatcher(self.parts, running.subscription, feed, self._gone)
             else:
                 return
 

@@ -1,11 +1,12 @@
 """What the platform tells about itself beside the Kubernetes API: decisions, loads, metrics. Under the same token.
 
-`explain` and `top` of the command line read it, a Prometheus server scrapes `/metrics`.
+`explain` and `top` of the command line read it, a Prometheus server scrapes `/metrics`. Events have
+pages of their own (`event_console`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import orjson
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from core.apiserver.auth import authenticate
 from core.apiserver.status import failure
 from core.errors import ApiError
 from core.resources.meta import Json
+from pilotlight.event_console import EventConsole
 
 Decisions = Callable[[str, str], list[Json]]
 Loads = Callable[[], Awaitable[list[Json]]]
@@ -25,13 +27,16 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Console:
-    """Three pages over three functions that the roof hands in."""
+    """Three pages over three functions that the roof hands in, and the pages about events."""
 
-    def __init__(self, token: str, decisions: Decisions, loads: Loads, metrics: Metrics) -> None:
+    def __init__(
+        self, token: str, decisions: Decisions, loads: Loads, metrics: Metrics, events: EventConsole | None = None
+    ) -> None:
         self._token = token
         self._decisions = decisions
         self._loads = loads
         self._metrics = metrics
+        self._events = events
 
     def above(self, api: Starlette) -> Starlette:
         """One application: these pages, and the API for everything else."""
@@ -40,9 +45,24 @@ class Console:
                 Route("/metrics", self._guarded(self._show_metrics)),
                 Route("/pilotlight/v1/top", self._guarded(self._show_loads)),
                 Route("/pilotlight/v1/namespaces/{namespace}/decisions/{name}", self._guarded(self._show_decisions)),
+                *(self._event_routes(self._events) if self._events is not None else ()),
                 Mount("", app=api),
             ]
         )
+
+    def _event_routes(self, events: EventConsole) -> Iterator[Route]:
+        pages = (
+            ("GET", "/events/tail", events.tail),
+            ("GET", "/events/why", events.why),
+            ("POST", "/events/replay", events.replay),
+            ("GET", "/subscriptions", events.subscriptions),
+            ("GET", "/dead-letters", events.letters),
+            ("GET", "/dead-letters/{number:int}", events.letter),
+            ("POST", "/dead-letters/redrive", events.redrive),
+            ("POST", "/dead-letters/drop", events.drop),
+        )
+        for method, path, endpoint in pages:
+            yield Route(f"/pilotlight/v1{path}", self._guarded(endpoint), methods=[method])
 
     async def _show_metrics(self, request: Request) -> Response:
         return PlainTextResponse(exposition(self._metrics()), media_type="text/plain; version=0.0.4")
@@ -58,9 +78,9 @@ class Console:
         async def answer(request: Request) -> Response:
             try:
                 authenticate(request.url.path, request.headers, self._token)
+                return await endpoint(request)
             except ApiError as error:
                 return Response(orjson.dumps(failure(error)), error.code, media_type="application/json")
-            return await endpoint(request)
 
         return answer
 

@@ -46,9 +46,11 @@ from deploy.runtimes.hosts import HostsFile, machine_lines
 from deploy.runtimes.ports import Ports
 from deploy.runtimes.registry import RUNTIMES, Machine
 from deploy.runtimes.spawning import SpawnerLink
+from eventing.replay import Replays
 from pilotlight.admission import SettingsInForce
 from pilotlight.console import Console
 from pilotlight.datadir import DataDir
+from pilotlight.event_console import EventConsole
 from pilotlight.eventing_wing import Surroundings, make_eventing
 from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses
@@ -128,9 +130,10 @@ def make_house(
     ]
     logs = PodLogs(store, clock, planner.places)
     backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs)
-    console = Console(
-        token, partial(_decisions, autoscaler), Top(store, bus, clock, activator.waiting).rows, activator.snapshot
-    )
+    replays = Replays(eventing.plane, eventing.log, eventing.plane.parts)
+    events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
+    top = Top(store, bus, clock, activator.waiting)
+    console = Console(token, partial(_decisions, autoscaler), top.rows, activator.snapshot, events)
     return House(activator, services, partial(run_together, controllers), backend, console)
 
 

@@ -7,7 +7,6 @@ verb means is not known here.
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import traceback
 import uuid
@@ -22,12 +21,13 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from core.apiserver.auth import authenticate
-from core.apiserver.backend import Answer, Backend, Call, Stream, write_json
+from core.apiserver.backend import Answer, Backend, Call, Stream, Write, write_json
 from core.apiserver.discovery import Discovery
 from core.apiserver.negotiation import DISCOVERY_VIEWS, PLAIN, View, choose
 from core.apiserver.paths import parse_path
 from core.apiserver.schemas import Schemas
 from core.apiserver.status import failure
+from core.apiserver.streaming import write_body
 from core.apiserver.verbs import answer
 from core.errors import ApiError, BadRequest, NotFound, TooLarge
 from core.resources.meta import Json
@@ -137,28 +137,15 @@ class Edge:
         """Until it has run out, the client has left, or the server closes."""
         await send({"type": "http.response.start", "status": 200, "headers": _headers(stream.content_type, {})})
 
-        async def write(chunk: bytes) -> None:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-        async def run() -> None:
+        async def run(write: Write) -> None:
             try:
                 await stream.run(write)
             except OSError:
-                pass  # the client left between two writes
+                raise
             except Exception:
                 _accident(scope)
 
-        await write(b"")  # the headers leave now
-        async with asyncio.TaskGroup() as group:
-            ends = (
-                group.create_task(run(), name="stream"),
-                group.create_task(_departure(receive), name="stream:departure"),
-                group.create_task(self._backend.closing.wait(), name="stream:closing"),
-            )
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in ends:
-                task.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await write_body(run, self._backend.closing, receive, send)
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -196,11 +183,6 @@ def version_document(version: str) -> Json:
         "compiler": "",
         "platform": f"{platform.system().lower()}/{machine}",
     }
-
-
-async def _departure(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _refusal(error: ApiError) -> Answer:

@@ -64,6 +64,13 @@ class DeadLetters:
         rows = await self._ask(f"{_SELECT} where stream = ? and offset = ? order by number", stream, offset)
         return [_letter(row) for row in rows]
 
+    async def find(self, id: str, count_max: int = 100) -> Sequence[DeadLetter]:
+        """Those whose event has this id, the newest first. It looks at all of them: for people, not for the way."""
+        mark = b'"id":' + orjson.dumps(id)
+        rows = await self._ask(f"{_SELECT} where instr(event, ?) > 0 order by number desc limit ?", mark, count_max)
+        letters = [_letter(row) for row in rows]
+        return [letter for letter in letters if letter.event is not None and letter.event.id == id]
+
     async def get(self, number: int) -> DeadLetter | None:
         rows = await self._ask(f"{_SELECT} where number = ?", number)
         return _letter(rows[0]) if rows else None

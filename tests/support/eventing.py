@@ -41,6 +41,7 @@ class Eventing:
     plane: DataPlane
     chronicle: Chronicle
     sites: Sites
+    clock: SystemClock = field(default_factory=SystemClock)
     people: Subscribers = field(default_factory=Subscribers)
 
     async def apply(self, kind: Kind[Any], name: str, spec: Json | None = None, **metadata: Any) -> Json:
@@ -134,7 +135,7 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
             services = [("log", log.run), ("plane", plane.run), ("doors", controllers.open_doors)]
             services += [(each.name, each.run) for each in controllers.all]
             tasks = [await start_service(group, run, name) for name, run in services]
-            yield Eventing(store, log, plane, chronicle, sites, people)
+            yield Eventing(store, log, plane, chronicle, sites, clock, people)
             for task in reversed(tasks):
                 task.cancel()
                 await asyncio.wait((task,))
