@@ -21,9 +21,10 @@ from core.errors import ApiError, StoreFull, TooManyRequests
 from eventing.event import Event
 from eventing.log.base import Record
 from eventing.log.cursors import Cursor
-from eventing.log.database import Statement
+from eventing.log.database import PUT_STREAM, Statement
 from eventing.log.file import LogFile
 from eventing.log.records import encode, encode_group, id_hash
+from eventing.log.rows import stream_values
 from eventing.log.streams import Fresh, Stream
 
 log = structlog.get_logger()
@@ -38,7 +39,6 @@ _GROUP_BYTES_MAX = 256 * 1024
 _ACK_DELAY_S = 0.05
 _REFUSED_DELAY_S = 1.0
 
-PUT_STREAM = "insert or ignore into streams (number, name, head, tail) values (?, ?, 0, 0)"
 _PUT_GROUP = "insert into groups (stream, first, count, time_ms, bytes, ids, data) values (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -256,7 +256,7 @@ def _add_appends(group: _Group) -> None:
         append.first = stream.tail + len(waiting)
         waiting += append.payloads
         ids.setdefault(stream, []).extend(id_hash(event.id) for event in append.events)
-    new = [(stream.number, stream.name) for stream in payloads if not stream.stored]
+    new = [stream_values(stream.row) for stream in payloads if not stream.stored]
     rows: list[tuple[Any, ...]] = []
     for stream, waiting in payloads.items():
         before = len(rows)

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from eventing.event import Event
 from eventing.log.base import Attempt, DeadLetter
-from eventing.log.database import Statement, position_row
+from eventing.log.database import Statement
 from eventing.log.positions import AHEAD_MAX, Position, TooFarAhead
+from eventing.log.rows import subscription_values
 from eventing.log.streams import Stream
 
 _REASON_LENGTH = 1024
@@ -135,7 +136,7 @@ class Cursor:
             position = position.copy()
             for first, end in with_acked:
                 position.ack(first, end)
-        statements: list[Statement] = [(_PUT_POSITION, [(*position_row(self.subscription, position), self.number)])]
+        statements: list[Statement] = [(_PUT_POSITION, [(*self.values(position), self.number)])]
         if rows := [
             (self.number, offset, attempt.number, attempt.time_ms, attempt.code, attempt.reason)
             for offset, attempt in self._unstored
@@ -148,6 +149,10 @@ class Cursor:
             statements.append((_FORGET_ATTEMPTS, [(self.number, offset) for offset in self._deleting]))
         self._unstored, self._forgotten = [], []
         return statements
+
+    def values(self, position: Position) -> tuple[bytes, int]:
+        """The columns `position` and `checksum`."""
+        return subscription_values(self.number, self.subscription, self._stream.number, position)
 
     def synced(self) -> None:
         """The commit with the last `statements` is on disk."""

@@ -10,15 +10,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
-from zlib import crc32
 
 from core.errors import PermanentError, StoreFull
 from core.store.salvage import read_until_torn, read_what_is_left, set_file_aside
-from eventing.log.positions import Position
+from eventing.log.rows import (
+    StreamRow,
+    SubscriptionRow,
+    stream_values,
+    subscription_values,
+    whole_stream,
+    whole_subscription,
+)
 from eventing.log.wal import commits_in
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -26,9 +32,12 @@ FORMAT = 1  # of the file; a newer one is refused
 APPLICATION_ID = 0x50494C45  # "PILE"
 _BUSY_S = 5.0
 _WAL_BYTES = 64 * 1024 * 1024
-# What is read of a damaged file: columns and their types (i, t, b; upper case where null will do).
+PUT_STREAM = "insert or ignore into streams (number, name, head, tail, checksum) values (?, ?, ?, ?, ?)"
+PUT_SUBSCRIPTION = """
+insert or replace into subscriptions (number, name, stream, held, position, checksum) values (?, ?, ?, ?, ?, ?)
+"""
+# What is read of a damaged file besides streams: columns and their types (i, t, b; upper case where null will do).
 _TABLES = {
-    "streams": ("number, name, head, tail", "itii"),
     "groups": ("number, stream, first, count, time_ms, bytes, ids, data", "iiiiiibb"),
     "subscriptions": ("number, name, stream, held, position, checksum", "itiibi"),
     "attempts": ("subscription, offset, number, time_ms, code, reason", "iiiiIt"),
@@ -66,26 +75,6 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredStream:
-    number: int
-    name: str
-    head: int
-    tail: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSubscription:
-    """`position` is None where its checksum no longer matches."""
-
-    number: int
-    name: str
-    stream: int
-    held: bool
-    position: Position | None
-
-
-@dataclass(frozen=True, slots=True)
 class Contents:
     """A file as it was found, without its events. `aside` is where a file with torn pages was put.
 
@@ -93,8 +82,8 @@ class Contents:
     process died, more have been acknowledged.
     """
 
-    streams: Sequence[StoredStream]
-    subscriptions: Sequence[StoredSubscription]
+    streams: Sequence[tuple[StreamRow, int]]  # with the bytes that its groups take
+    subscriptions: Sequence[SubscriptionRow]
     attempts: Sequence[tuple[int, int, int, int, int | None, str]]
     last_dead_letter: int
     aside: Path | None
@@ -176,15 +165,7 @@ class Database:
             rows = (tuple(values) for _, *values in read_what_is_left(aside, table, columns) if _fit(values, types))
             while some := list(islice(rows, _SALVAGED_AT_ONCE)):
                 self.commit([(put, some)])
-        # The outline stands on pages of its own: it knows of the last events even where they are lost.
-        outlined = read_until_torn(aside, f"{_OUTLINED} order by stream desc, first desc")
-        tails: dict[int, int] = {}
-        for row in outlined:
-            if _fit(row, "iii"):
-                number, first, count = row
-                tails[number] = max(tails.get(number, 0), first + count)
-        ends = [(tail, number) for number, tail in tails.items()]
-        self.commit([("update streams set tail = max(tail, ?) where number = ?", ends)])
+        self.commit([(PUT_STREAM, [stream_values(row) for row in _streams_left(aside)])])
         self.close()
         new.rename(self.path)
         self._connection = self._connect(self.path)
@@ -236,22 +217,14 @@ class Database:
                 "select stream, max(first + count), sum(bytes) from groups indexed by outline group by stream"
             )
         }
-        subscriptions = [
-            StoredSubscription(number, str(name), stream, bool(held), _position(str(name), position, checksum))
-            for number, name, stream, held, position, checksum in connection.execute(
-                "select number, name, stream, held, position, checksum from subscriptions order by number"
-            )
-        ]
-        names = {
-            number: (str(name), head, tail)
-            for number, name, head, tail in connection.execute("select number, name, head, tail from streams")
-        }
-        for number in outline.keys() - names.keys():
-            names[number] = (f"lost/{number}", 0, 0)
-        streams = [
-            StoredStream(number, name, head, max(tail, outline.get(number, (0, 0))[0]), outline.get(number, (0, 0))[1])
-            for number, (name, head, tail) in sorted(names.items())
-        ]
+        subscriptions = self._subscriptions()
+        rows = {row.number: row for row in self._streams()}
+        for number in outline.keys() - rows.keys():
+            rows[number] = StreamRow(number, f"lost/{number}", 0, 0)
+        streams: list[tuple[StreamRow, int]] = []
+        for row in sorted(rows.values(), key=lambda row: row.number):
+            tail, size = outline.get(row.number, (0, 0))
+            streams.append((replace(row, tail=max(row.tail, tail)), size))
         attempts = connection.execute(
             "select subscription, offset, number, time_ms, code, reason from attempts order by 1, 2, 3"
         ).fetchall()
@@ -261,6 +234,27 @@ class Database:
             streams, subscriptions, attempts, max(counted[0] if counted else 0, last or 0), self.aside, self._cut_off
         )
 
+    def _streams(self) -> list[StreamRow]:
+        query = "select number, cast(name as blob), head, tail, checksum from streams"
+        found = self._opened().execute(query).fetchall()
+        rows = [whole_stream(*values) for values in found]
+        for (number, name, *_), row in zip(found, rows, strict=True):
+            if (number, name) != (row.number, row.name.encode()):
+                # The bit that is undone in memory is undone in the file.
+                self.commit([("delete from streams where number = ?", [(number,)]), (PUT_STREAM, [stream_values(row)])])
+        return rows
+
+    def _subscriptions(self) -> list[SubscriptionRow]:
+        query = "select number, cast(name as blob), stream, held, position, checksum from subscriptions order by number"
+        found = self._opened().execute(query).fetchall()
+        rows = [whole_subscription(*values) for values in found]
+        for (number, name, stream, *_), row in zip(found, rows, strict=True):
+            if row.position is not None and (number, name, stream) != (row.number, row.name.encode(), row.stream):
+                values = subscription_values(row.number, row.name, row.stream, row.position)
+                put = (PUT_SUBSCRIPTION, [(row.number, row.name, row.stream, int(row.held), *values)])
+                self.commit([("delete from subscriptions where number = ?", [(number,)]), put])
+        return rows
+
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             raise RuntimeError(f"{self.path} is not open")
@@ -269,12 +263,6 @@ class Database:
     def _refused(self, error: sqlite3.DatabaseError) -> StoreFull:
         message = f"nothing was written: the event log {self.path} refused it ({error}); free its disk, then try again"
         return StoreFull(message, retry_after_s=5)
-
-
-def position_row(name: str, position: Position) -> tuple[bytes, int]:
-    """A position as the columns `position` and `checksum`."""
-    data = position.encode()
-    return data, crc32(data, crc32(name.encode()))
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -293,13 +281,15 @@ def _fit(values: Sequence[Any], types: str) -> bool:
     )
 
 
-def _position(name: str, data: object, checksum: object) -> Position | None:
-    if not isinstance(data, bytes) or crc32(data, crc32(name.encode())) != checksum:
-        return None
-    try:
-        return Position.decode(data)
-    except ValueError:
-        return None
+def _streams_left(aside: Path) -> list[StreamRow]:
+    """What can be read of the streams. The outline stands on pages of its own and knows of events that are lost."""
+    tails: dict[int, int] = {}
+    for row in read_until_torn(aside, f"{_OUTLINED} order by stream desc, first desc"):
+        if _fit(row, "iii"):
+            number, first, count = row
+            tails[number] = max(tails.get(number, 0), first + count)
+    left = [whole_stream(*row[1:]) for row in read_what_is_left(aside, "streams", "number, name, head, tail, checksum")]
+    return [replace(row, tail=max(row.tail, tails.get(row.number, 0))) for row in left]
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

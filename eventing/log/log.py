@@ -47,8 +47,8 @@ class EventLog:
     async def open(self) -> None:
         """Makes or reads the file. PermanentError, StoreFull."""
         contents = await self._file.open()
-        for stored in contents.streams:
-            self._streams.restore(stored)
+        for row, size in contents.streams:
+            self._streams.restore(row, size)
         self._subscriptions.restore(contents)
         self.cut_off = contents.cut_off
         self.dead_letters.last = contents.last_dead_letter

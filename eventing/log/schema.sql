@@ -4,7 +4,8 @@ create table if not exists streams (
     number integer primary key,
     name text not null unique,      -- broker/NAMESPACE/NAME
     head integer not null,          -- the oldest offset kept
-    tail integer not null           -- no offset below it may be given again, whatever of the groups is left
+    tail integer not null,          -- no offset below it may be given again, whatever of the groups is left
+    checksum integer not null       -- CRC-32 of the row: `eventing/log/rows.py`
 );
 
 -- What one commit appended to one stream: `eventing/log/records.py` has the layout of data.
@@ -27,7 +28,7 @@ create table if not exists subscriptions (
     stream integer not null,
     held integer not null,          -- 0: nobody reads now, only the position is kept
     position blob not null,         -- `eventing/log/positions.py`
-    checksum integer not null       -- CRC-32 of name and position
+    checksum integer not null       -- CRC-32 of the row, but for held: `eventing/log/rows.py`
 );
 
 -- Failed attempts at events that are not yet acknowledged.

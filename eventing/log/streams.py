@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from eventing.log.base import Record, Retention, StreamInfo
-from eventing.log.database import StoredStream
 from eventing.log.positions import Position
+from eventing.log.rows import StreamRow
 
 Listener: TypeAlias = Callable[[Sequence[Record]], None]
 _RECORD_BYTES = 1500  # what an event's objects take besides its payload, roughly
@@ -42,6 +42,11 @@ class Stream:
     @property
     def info(self) -> StreamInfo:
         return StreamInfo(self.name, self.head, self.tail, self.bytes)
+
+    @property
+    def row(self) -> StreamRow:
+        """As the file has it."""
+        return StreamRow(self.number, self.name, self.head, self.tail)
 
     @property
     def floor(self) -> int:
@@ -76,11 +81,11 @@ class Streams:
             found = self._by_name[name] = Stream(self._last, name)
         return found
 
-    def restore(self, stored: StoredStream) -> Stream:
-        """A stream as the file has it."""
-        stream = self._by_name[stored.name] = Stream(stored.number, stored.name)
-        stream.head, stream.tail, stream.bytes, stream.stored = stored.head, stored.tail, stored.bytes, True
-        self._last = max(self._last, stored.number)
+    def restore(self, row: StreamRow, size: int) -> Stream:
+        """A stream as the file has it, with the bytes that its groups take."""
+        stream = self._by_name[row.name] = Stream(row.number, row.name)
+        stream.head, stream.tail, stream.bytes, stream.stored = row.head, row.tail, size, True
+        self._last = max(self._last, row.number)
         return stream
 
     def remove(self, name: str) -> Stream | None:

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 import structlog
 
 from eventing.log.base import Attempt, Origin, Start
-from eventing.log.commits import PUT_STREAM, Commits, Write
+from eventing.log.commits import Commits, Write
 from eventing.log.cursors import Cursor
-from eventing.log.database import Contents, Statement, StoredSubscription, position_row
+from eventing.log.database import PUT_STREAM, PUT_SUBSCRIPTION, Contents, Statement
 from eventing.log.dead_letters import DeadLetters
 from eventing.log.positions import Position
+from eventing.log.rows import SubscriptionRow, stream_values
 from eventing.log.streams import Stream, Streams
 
 log = structlog.get_logger()
 
-_PUT = "insert or replace into subscriptions (number, name, stream, held, position, checksum) values (?, ?, ?, ?, ?, ?)"
 _DELETE = "delete from subscriptions where number = ?"
 _DELETE_ATTEMPTS = "delete from attempts where subscription = ?"
 
@@ -49,7 +49,7 @@ class Subscriptions:
                 continue
             self._restore_one(stored, stream, attempts[stored.number])
 
-    def _restore_one(self, stored: StoredSubscription, stream: Stream, attempts: Mapping[int, list[Attempt]]) -> None:
+    def _restore_one(self, stored: SubscriptionRow, stream: Stream, attempts: Mapping[int, list[Attempt]]) -> None:
         position = stored.position
         if position is None:
             log.error("damaged position: everything kept is delivered again", subscription=stored.name)
@@ -79,7 +79,7 @@ class Subscriptions:
             cursor = self._cursor(self._last, subscription, stream, _begin(stream, start, offset))
         else:
             cursor.skip_to(stream.head)
-        statements: list[Statement] = [] if stream.stored else [(PUT_STREAM, [(stream.number, stream.name)])]
+        statements: list[Statement] = [] if stream.stored else [(PUT_STREAM, [stream_values(stream.row)])]
         self._hold(cursor, stream)  # from now on, so that retention takes nothing from under it
         try:
             await self._commits.write(Write([*statements, _row(cursor, stream, held=True)]))
@@ -133,5 +133,5 @@ def _begin(stream: Stream, start: Start, offset: int) -> Position:
 
 
 def _row(cursor: Cursor, stream: Stream, held: bool) -> Statement:
-    position = position_row(cursor.subscription, cursor.position)
-    return _PUT, [(cursor.number, cursor.subscription, stream.number, int(held), *position)]
+    position = cursor.values(cursor.position)
+    return PUT_SUBSCRIPTION, [(cursor.number, cursor.subscription, stream.number, int(held), *position)]

@@ -11,6 +11,7 @@ from eventing.log.commits import Commits, Write
 from eventing.log.database import Statement
 from eventing.log.file import LogFile
 from eventing.log.retention import plan_prune
+from eventing.log.rows import stream_values
 from eventing.log.streams import Stream, Streams
 
 log = structlog.get_logger()
@@ -18,7 +19,7 @@ log = structlog.get_logger()
 _EVERY_S = 10.0
 _GROUPS_AT_ONCE = 256
 _DELETE_GROUPS = "delete from groups where stream = ? and first < ?"
-_PUT_HEAD = "update streams set head = ?, tail = ? where number = ?"
+_PUT_HEAD = "update streams set number = ?, name = ?, head = ?, tail = ?, checksum = ? where number = ?"
 _DELETE_STREAM = "delete from streams where number = ?"
 
 
@@ -75,6 +76,6 @@ class Upkeep:
         stream.bytes -= size
         statements: list[Statement] = [
             (_DELETE_GROUPS, [(stream.number, head)]),
-            (_PUT_HEAD, [(stream.head, stream.tail, stream.number)]),
+            (_PUT_HEAD, [(*stream_values(stream.row), stream.number)]),
         ]
         await self._commits.write(Write(statements, with_acks=True))

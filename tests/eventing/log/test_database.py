@@ -160,7 +160,7 @@ def test_a_repair_that_a_crash_interrupts_is_taken_up_again(tmp_path: Path) -> N
     (tmp_path / "events.db.mending").write_bytes(b"half of it")
     database = Database(path, Disk())
     contents = database.open(0.0)
-    assert (contents.aside, contents.streams[0].tail) == (aside, 200)
+    assert (contents.aside, contents.streams[0][0].tail) == (aside, 200)
     database.close()
 
 

@@ -121,7 +121,7 @@ def test_a_damaged_position_goes_back_to_the_oldest_event(tmp_path: Path) -> Non
             await log.append_nowait(STREAM, events(5))
             cursor.ack(0, 4)
         with sqlite3.connect(tmp_path / "events.db") as connection:
-            connection.execute("update subscriptions set position = x'0500000000000000'")
+            connection.execute("update subscriptions set position = x'ff00000000000000'")
         connection.close()
         async with opened(tmp_path / "events.db") as log:
             again = log.cursor(TRIGGER)
