@@ -19,6 +19,7 @@ from eventing.filters.clauses import everything, exact
 from eventing.hops import ONLY
 from eventing.log.base import EARLIEST, NOW, Start
 from eventing.log.log import EventLog
+from tests.support.broker_contract import BrokerContract, Parts
 from tests.support.subscribers import event
 
 STREAM = "broker/default/b"
@@ -259,3 +260,8 @@ def test_a_damaged_event_becomes_a_dead_letter_and_the_others_are_delivered(tmp_
             assert cursor.backlog == 0
 
     asyncio.run(body())
+
+
+class TestEmbeddedBroker(BrokerContract):
+    async def make(self, stream: str, parts: Parts) -> EmbeddedBroker:
+        return EmbeddedBroker(stream, parts.log, parts.clock, parts.chronicle)
