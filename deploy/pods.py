@@ -127,6 +127,11 @@ class PodLoop:
         for warning in sandbox.warnings:
             self._reporter.event("Warning", "NotHonored", warning)
         self._reporter.touch(False)
+        await self._run_containers(sandbox)
+        # All have ended, and none is started again: the Pod stays to be looked at, and holds nothing.
+        await self.ground.undo()
+
+    async def _run_containers(self, sandbox: Sandbox) -> None:
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 if loop.seen.sidecar:

@@ -30,10 +30,11 @@ from core.stats import StatisticBus
 from core.store.sqlite import SqliteStore
 from core.tasks import Service, run_together
 from deploy import preparation
-from deploy.controllers import deployment
+from deploy.controllers import deployment, job
 from deploy.controllers.config import LiveSettings
 from deploy.controllers.deployment import DeploymentReconciler
 from deploy.controllers.endpoints import EndpointsReconciler
+from deploy.controllers.job import JobReconciler
 from deploy.controllers.registry import make_controllers
 from deploy.controllers.world import World
 from deploy.local_images import LocalImages
@@ -105,7 +106,7 @@ def make_house(
     )
     preparing = Preparation(store, planner, node.volumes)
     local = [
-        *make_local_controllers(store, clock, activator),
+        *make_local_controllers(store, clock, activator, recorder),
         Controller("preparation", store, preparing, preparation.WATCHES, clock),
     ]
     services: list[tuple[str, Service]] = [
@@ -144,12 +145,15 @@ def make_runtimes(clock: Clock, data_dir: DataDir, hosts_file: HostsFile) -> Map
     return {name: make(machine) for name, make in RUNTIMES.items()}
 
 
-def make_local_controllers(store: SqliteStore, clock: Clock, activator: Activator) -> Sequence[Controller]:
+def make_local_controllers(
+    store: SqliteStore, clock: Clock, activator: Activator, recorder: Recorder
+) -> Sequence[Controller]:
     """What Kubernetes itself does on a cluster."""
     deployments = DeploymentReconciler(store, activator.loads, clock)
     services = EndpointsReconciler(store)
     return [
         Controller("deployments", store, deployments, deployment.WATCHES, clock),
+        Controller("jobs", store, JobReconciler(store, clock, recorder), job.WATCHES, clock),
         Controller("endpoints", store, services, services.watches, clock),
     ]
 

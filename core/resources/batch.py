@@ -25,6 +25,9 @@ from core.resources.timestamps import epoch_of
 
 GROUP: Final = "batch"
 JOB_NAME_LABELS: Final = ("batch.kubernetes.io/job-name", "job-name")
+JOB_UID_LABELS: Final = ("batch.kubernetes.io/controller-uid", "controller-uid")
+INDEX_ANNOTATION: Final = "batch.kubernetes.io/job-completion-index"
+FAILURE_ACTIONS: Final = ("Count", "FailJob", "Ignore")
 COMPLETE, FAILED, SUSPENDED, FAILURE_TARGET = "Complete", "Failed", "Suspended", "FailureTarget"
 SUCCESS_CRITERIA_MET: Final = "SuccessCriteriaMet"
 _IMMUTABLE: Final = (
@@ -35,6 +38,27 @@ _IMMUTABLE: Final = (
     "podFailurePolicy",
     "backoffLimitPerIndex",
 )
+
+
+class OnExitCodes(Model):
+    container_name: str | None = doc("The container; any.")
+    operator: str | None = doc("In or NotIn.")
+    values: list[int] | None = unique("Exit codes.")
+
+
+class OnPodCondition(Model):
+    type: str | None = doc("Type of the condition.")
+    status: str | None = doc("Its status; True.")
+
+
+class PodFailureRule(Model):
+    action: str | None = doc("FailJob, Ignore or Count.")
+    on_exit_codes: OnExitCodes | None = doc("Exit codes that it is about.")
+    on_pod_conditions: list[OnPodCondition] | None = doc("Conditions of a Pod that it is about.")
+
+
+class PodFailurePolicy(Model):
+    rules: list[PodFailureRule] | None = doc("The first that fits decides; without one a failure counts.")
 
 
 class JobSpec(Model):
@@ -48,14 +72,14 @@ class JobSpec(Model):
     selector: LabelSelectorModel | None = whole("Which Pods are its own; set by the platform.")
     manual_selector: bool | None = doc("Whether the user sets the selector.")
     template: PodTemplate = Field(default_factory=PodTemplate, description="What to make Pods from.")
-    pod_failure_policy: dict[str, Any] | None = unhonored("Which failures count.")
+    pod_failure_policy: PodFailurePolicy | None = doc("Which failures count, and which are the end of it.")
     success_policy: dict[str, Any] | None = unhonored("Which Pods must succeed.")
     backoff_limit_per_index: int | None = unhonored("Failures of one number.")
     max_failed_indexes: int | None = unhonored("Numbers that may fail.")
     pod_replacement_policy: str | None = doc(
         "TerminatingOrFailed, or Failed to replace Pods only once they have ended."
     )
-    managed_by: str | None = unhonored("Which controller is in charge.")
+    managed_by: str | None = doc("Which controller is in charge; the platform leaves the Job to it.")
     scheduling: dict[str, Any] | None = unhonored("How its Pods are placed together.")
 
 
@@ -130,7 +154,7 @@ def validate_job(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
     )
     if spec["completionMode"] == "Indexed" and spec.get("completions") is None:
         errors.append(required("spec.completions", "when completion mode is Indexed"))
-    errors += _check_selection(spec)
+    errors += _check_selection(spec) + _check_failure_policy(spec)
     pod = spec["template"]["spec"]
     errors += validate_pod_spec(pod, "spec.template.spec")
     if pod.get("restartPolicy") == "Always":
@@ -155,13 +179,42 @@ def _check_selection(spec: Json) -> list[FieldError]:
     return errors
 
 
+def _check_failure_policy(spec: Json) -> list[FieldError]:
+    path, policy = "spec.podFailurePolicy", spec.get("podFailurePolicy")
+    if policy is None:
+        return []
+    errors: list[FieldError] = []
+    if spec["template"]["spec"].get("restartPolicy") != "Never":
+        errors.append(invalid(path, {}, 'only "Never" is supported for restartPolicy when podFailurePolicy is set'))
+    for number, rule in enumerate(policy.get("rules") or ()):
+        errors += _check_failure_rule(rule, f"{path}.rules[{number}]")
+    return errors
+
+
+def _check_failure_rule(rule: Json, at: str) -> list[FieldError]:
+    action, codes, conditions = rule.get("action"), rule.get("onExitCodes"), rule.get("onPodConditions")
+    errors = check_allowed(action, FAILURE_ACTIONS, f"{at}.action") if action else [required(f"{at}.action")]
+    if (codes is None) is not bool(conditions):
+        errors.append(invalid(at, rule, "specifying one of OnExitCodes and OnPodConditions is required, never both"))
+    if codes is not None:
+        values = codes.get("values") or []
+        errors += check_allowed(codes.get("operator") or "", ("In", "NotIn"), f"{at}.onExitCodes.operator")
+        if not values or len(values) > 255:
+            errors.append(invalid(f"{at}.onExitCodes.values", values, "must have 1 to 255 items"))
+        if codes.get("operator") == "In" and 0 in values:
+            errors.append(invalid(f"{at}.onExitCodes.values", 0, "must not be 0 for the In operator"))
+    return errors + [
+        required(f"{at}.onPodConditions[{number}].type")
+        for number, each in enumerate(conditions or ())
+        if not each.get("type")
+    ]
+
+
 def warn_job(obj: Json, context: AdmissionContext) -> Sequence[str]:
     unread = (
-        "podFailurePolicy",
         "successPolicy",
         "backoffLimitPerIndex",
         "maxFailedIndexes",
-        "managedBy",
         "scheduling",
     )
     warnings = [f"spec.{field}: accepted, not honored on one machine" for field in unread if obj["spec"].get(field)]

@@ -22,6 +22,9 @@ IDLE_PAUSE = "pause"
 PAUSED = PREFIX + "paused"
 """On a Pod, by the deployment controller: `true` while it is to be kept frozen."""
 
+COUNTED = PREFIX + "counted"
+"""On a Pod of a Job, by the Job's controller: `true` once the Job's status has what became of it."""
+
 INITIALIZED = PREFIX + "initialized"
 """In a Revision's status, by its controller: `true` once its initial scale was reached; from then on it may sleep."""
 

@@ -115,6 +115,11 @@ async def never_listen(process: FakeProcess) -> int:
     return 0
 
 
+async def end(process: FakeProcess) -> int:
+    """Its work is done at once."""
+    return 0
+
+
 async def fail(process: FakeProcess) -> int:
     process.write(b"no luck\n", b"stderr")
     return 3
@@ -126,6 +131,7 @@ PROGRAMS: dict[str, Program] = {
     "fake/hang": hang,
     "fake/deaf": never_listen,
     "fake/fail": fail,
+    "fake/end": end,
 }
 
 

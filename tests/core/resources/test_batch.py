@@ -72,6 +72,25 @@ def test_what_a_job_gets() -> None:
             "spec.template.metadata.labels: Invalid value: {}: `selector` does not match template `labels`",
         ),
         (job(pod={"containers": []}), "spec.template.spec.containers: Required value"),
+        (
+            job(podFailurePolicy={"rules": []}, pod={"restartPolicy": "OnFailure"}),
+            'spec.podFailurePolicy: Invalid value: {}: only "Never" is supported for restartPolicy when '
+            "podFailurePolicy is set",
+        ),
+        (
+            job(podFailurePolicy={"rules": [{"action": "Panic", "onPodConditions": [{"type": "X"}]}]}),
+            'spec.podFailurePolicy.rules[0].action: Unsupported value: "Panic": supported values: "Count", "FailJob", '
+            '"Ignore"',
+        ),
+        (
+            job(podFailurePolicy={"rules": [{"action": "Count", "onExitCodes": {"operator": "In", "values": [0]}}]}),
+            "spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: 0: must not be 0 for the In operator",
+        ),
+        (
+            job(podFailurePolicy={"rules": [{"action": "Count"}]}),
+            'spec.podFailurePolicy.rules[0]: Invalid value: {"action":"Count"}: specifying one of OnExitCodes and '
+            "OnPodConditions is required, never both",
+        ),
     ],
 )
 def test_what_is_refused(obj: Json, text: str) -> None:
@@ -137,8 +156,8 @@ def test_what_is_printed(obj: Json, completions: str, duration: str) -> None:
 
 
 def test_what_one_machine_has_no_use_for_is_warned_of() -> None:
-    found = admitted(job(podFailurePolicy={"rules": []}, managedBy="a/b"))
+    found = admitted(job(successPolicy={"rules": []}, maxFailedIndexes=1))
     assert JOB.warn(found, AdmissionContext()) == [
-        "spec.podFailurePolicy: accepted, not honored on one machine",
-        "spec.managedBy: accepted, not honored on one machine",
+        "spec.successPolicy: accepted, not honored on one machine",
+        "spec.maxFailedIndexes: accepted, not honored on one machine",
     ]
