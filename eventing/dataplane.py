@@ -28,6 +28,7 @@ from eventing.event import Event
 from eventing.hops import STEP
 from eventing.log.base import Start
 from eventing.log.log import EventLog
+from eventing.places import Places
 from eventing.sender import Sender
 from eventing.subscriptions import Subscription
 
@@ -55,6 +56,7 @@ class DataPlane:
     def __init__(
         self, log: EventLog, clock: Clock, sender: Sender, chronicle: Chronicle, draw: Callable[[], float]
     ) -> None:
+        self.places = Places()
         self._followers: dict[str, Callable[[ObjectKey], None]] = {}
         self.running: dict[str, Running] = {}
         self.streams_of: dict[str, str] = {}  # by subscription, those that are held back too
@@ -128,7 +130,7 @@ class DataPlane:
             await start_service(self._tasks, partial(self._keep, running, broker), f"dispatcher:{name}")
         )
         if subscription.dead_letter_sink is not None:
-            forwarder = Forwarder(self._log.dead_letters, self._sender, self._clock, subscription)
+            forwarder = Forwarder(self._log.dead_letters, self._sender, self._clock, subscription, self)
             self._forwarders[name] = forwarder
             running.tasks.append(await start_service(self._tasks, forwarder.run, f"dead-letters:{name}"))
 
@@ -197,7 +199,7 @@ class DataPlane:
             forwarder.wake()
 
     def _tell(self, name: str) -> None:
-        sort, namespace, object_name = name.split("/", 2)
+        sort, namespace, object_name, *_ = name.split("/")  # a part of a flow has its own name behind that
         if (follower := self._followers.get(f"{sort}/")) is not None:
             follower(ObjectKey(namespace, object_name))
 

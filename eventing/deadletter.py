@@ -12,12 +12,13 @@ from typing import Final
 import structlog
 
 from core.clock import Clock
-from core.errors import StoreFull
+from core.errors import ApiError, StoreFull, TemporaryError
 from core.resources.eventing_delivery import Format
 from core.tasks import Started
-from eventing.delivery import Answered, Done, RetryAt, next_step, reason_of
+from eventing.delivery import Answered, Done, NoAnswer, Outcome, RetryAt, next_step, reason_of
+from eventing.dispatcher import Streams
 from eventing.event import Event
-from eventing.hops import HOPS, ONLY, VIA
+from eventing.hops import BUDGET, HOPS, ONLY, STEP, VIA, Spent, spend
 from eventing.log.base import DeadLetter, Fate
 from eventing.log.dead_letters import DeadLetters
 from eventing.sender import Sender, Target
@@ -33,11 +34,14 @@ ERROR_ATTRIBUTES: Final = ("knativeerrordest", "knativeerrorcode", "knativeerror
 class Forwarder:
     """Offers the dead letters of one subscription to its sink, oldest first."""
 
-    def __init__(self, letters: DeadLetters, sender: Sender, clock: Clock, subscription: Subscription) -> None:
+    def __init__(
+        self, letters: DeadLetters, sender: Sender, clock: Clock, subscription: Subscription, streams: Streams
+    ) -> None:
         assert subscription.dead_letter_sink is not None
         self._letters = letters
         self._sender = sender
         self._clock = clock
+        self._streams = streams
         self._subscription = subscription
         policy = subscription.policy
         self._target = Target(
@@ -71,7 +75,10 @@ class Forwarder:
         attempt = 0
         while True:
             attempt += 1
-            outcome = (await self._sender.send(event, self._target)).outcome
+            outcome = await self._offer(event)
+            if isinstance(outcome, Spent):
+                log.warning("a dead letter has gone round", number=letter.number, reason=str(outcome))
+                return
             now = self._clock.monotonic()
             step = next_step(self._subscription.policy, outcome, attempt, now)
             if isinstance(step, Done):
@@ -88,6 +95,20 @@ class Forwarder:
                 return
             attempt = 0
             await self._clock.sleep(PAUSE_S)
+
+    async def _offer(self, event: Event) -> Outcome | Spent:
+        """A sink that is a stream of ours gets it a hop further, so that dead letters of dead letters end."""
+        stream = self._streams.places.at(self._target.url)
+        if stream is None:
+            return (await self._sender.send(event, self._target)).outcome
+        spent = spend(event, event, self._subscription.name, BUDGET)
+        if isinstance(spent, Spent):
+            return spent
+        try:
+            await self._streams.append(stream, [spent.with_attributes(**{STEP: None, ONLY: None})])
+        except (ApiError, TemporaryError) as error:
+            return NoAnswer(f"{stream} did not store it: {error}")
+        return Answered(202)
 
     async def _mark(self, letter: DeadLetter) -> None:
         while True:

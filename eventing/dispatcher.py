@@ -38,9 +38,10 @@ from eventing.delivery import (
     reason_of,
 )
 from eventing.event import Event
-from eventing.hops import BUDGET, STEP, Spent, spend
+from eventing.hops import BUDGET, ONLY, STEP, Spent, spend
 from eventing.lanes import Lanes, Rate
 from eventing.log.base import Attempt
+from eventing.places import Places
 from eventing.sender import Sender, Target
 from eventing.subscriptions import Append, SendOn, Subscription
 
@@ -55,8 +56,10 @@ REASON_MAX: Final = 500
 STORE_RETRY_S: Final = 1.0
 
 
-class Replies(Protocol):
-    """Where replies are stored."""
+class Streams(Protocol):
+    """Where replies are stored, and what one stream hands to another."""
+
+    places: Places
 
     def append(self, stream: str, events: Sequence[Event]) -> asyncio.Future[int]:
         """Done once they are durable. NotFound, StoreFull, TooManyRequests, TemporaryError."""
@@ -68,7 +71,7 @@ class Parts:
 
     clock: Clock
     sender: Sender
-    replies: Replies
+    streams: Streams
     chronicle: Chronicle
     buried: Callable[[Subscription, int], None]
     draw: Callable[[], float]
@@ -173,9 +176,11 @@ class Dispatcher:
     async def _attempt(self, way: _Way) -> Outcome | Spent:
         """Succeeds when the replies are stored, too; a subscriber that has answered is not asked again for that."""
         if way.replies is None:
-            event = way.delivery.event
-            if self.subscription.subscriber is None:
+            event, url = way.delivery.event, self.subscription.subscriber
+            if url is None:
                 way.replies = [event]
+            elif (stream := self._parts.streams.places.at(url)) is not None:
+                return await self._store(event, [event], Append(stream))  # one of ours takes it, and answers nothing
             else:
                 result = await self._parts.sender.send(event, self._target)
                 if not result.replies:
@@ -186,23 +191,30 @@ class Dispatcher:
     async def _hand_on(self, event: Event, replies: Sequence[Event]) -> Outcome | Spent:
         """The replies, on their way."""
         rule, parts = self.subscription.reply, self._parts
+        if isinstance(rule, SendOn) and (stream := parts.streams.places.at(rule.url)) is not None:
+            rule = Append(stream)
         if isinstance(rule, Append):
-            marked: list[Event] = []
-            for reply in replies:
-                spent = spend(reply, event, self.subscription.name, BUDGET)
-                if isinstance(spent, Spent):
-                    return spent
-                marked.append(spent.with_attributes(**{STEP: rule.step or None}))
-            try:
-                await parts.replies.append(rule.stream, marked)
-            except (ApiError, TemporaryError) as error:
-                return NoAnswer(f"the reply could not be stored: {error}")
-        elif isinstance(rule, SendOn):
+            return await self._store(event, replies, rule)
+        if isinstance(rule, SendOn):
             target = replace(self._target, url=rule.url, wants_reply=False)
             for reply in replies:
                 outcome = (await parts.sender.send(reply, target)).outcome
                 if not (isinstance(outcome, Answered) and 200 <= outcome.status < 300):
                     return outcome
+        return SUCCESS
+
+    async def _store(self, cause: Event, events: Sequence[Event], rule: Append) -> Outcome | Spent:
+        """Into a stream of ours, a hop further: so a ring of streams ends, whatever it leads through."""
+        marked: list[Event] = []
+        for event in events:
+            spent = spend(event, cause, self.subscription.name, BUDGET)
+            if isinstance(spent, Spent):
+                return spent
+            marked.append(spent.with_attributes(**{STEP: rule.step or None, ONLY: None}))
+        try:
+            await self._parts.streams.append(rule.stream, marked)
+        except (ApiError, TemporaryError) as error:
+            return NoAnswer(f"{rule.stream} did not store it: {error}")
         return SUCCESS
 
     def _note(self, way: _Way, outcome: Outcome) -> Attempt:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 Identity: TypeAlias = tuple[str, str]
 Holder = TypeVar("Holder")
+COUNT_MAX: Final = 1_000_000
 
 
 def key_of(identity: Identity) -> bytes:
@@ -27,7 +28,7 @@ class Window(Generic[Holder]):
     `now` never goes back.
     """
 
-    def __init__(self, age_s: float, count_max: int = 1_000_000) -> None:
+    def __init__(self, age_s: float, count_max: int = COUNT_MAX) -> None:
         self.age_s = age_s
         self.count_max = count_max
         self._kept: OrderedDict[bytes, float] = OrderedDict()  # a dict is slow to lose its first item

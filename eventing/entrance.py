@@ -8,7 +8,7 @@ stored; they are, there.) No task, no log line and no copy for an event that ask
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,7 +42,8 @@ class Entrance:
         self.terms = terms
         self.seen = SeenTypes()
         self.counts = Counts()
-        self.warning = ""  # the last violation of a schema that only warns
+        self.warned: Callable[[], None] = lambda: None  # called when there is a warning where there was none
+        self._warning = ""
         self._set_aside = set_aside
         self._clock = clock
         self._window: Window[Stored] | None = None
@@ -57,6 +58,11 @@ class Entrance:
             self._window = Window(terms.deduplicate_s)
         else:
             self._window.age_s = terms.deduplicate_s
+
+    def take_warning(self) -> str:
+        """The first violation since the last call of a schema that only warns; empty where there was none."""
+        warning, self._warning = self._warning, ""
+        return warning
 
     def recall(self, stored: Iterable[tuple[Event, float]]) -> None:
         """Events stored before a restart with their ages in seconds, the oldest first: they are known to the window."""
@@ -135,8 +141,10 @@ class Entrance:
                 raise Unprocessable(sentence, causes=[FieldError(f"[{position}].data", detail)])
             if self.terms.schema_mode is SchemaMode.WARN:
                 self.counts.warned += 1
-                self.warning = sentence
                 fitting.append(event)
+                if not self._warning:
+                    self._warning = sentence
+                    self.warned()
             else:
                 aside.append((event, sentence))
         return fitting

@@ -1,12 +1,12 @@
 """EventTypes: which sorts of events passed a broker, and what users say of them.
 
-The entrance notes every event in `SeenTypes`; a controller makes an EventType of each that is new (`event_type_for`)
-and compiles the schemas in all of them (`schemas_of`) for the entrance to check.
+The entrance notes every event in `SeenTypes`; controllers make an EventType of each that is new (`event_type_for`)
+and compile the schema in any of them (`schema_rule_of`) for the entrance to check.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from core.resources.duck_v1 import Reference
 from core.resources.eventing import EventAttributeDefinition, EventType, EventTypeSpec
 from core.resources.meta import ObjectMeta
 from eventing.event import Event
-from eventing.schemas import BadSchema, SchemaRule, Schemas, Template
+from eventing.schemas import BadSchema, SchemaRule, Template
 
 TYPES_MAX: Final = 1000
 """Of one broker are registered: a source per device would make an object of each."""
@@ -41,6 +41,14 @@ class SeenTypes:
         self.changed = changed
         self._known = {(seen.type, seen.source) for seen in known}
         self._fresh: list[Seen] = []
+
+    def learn(self, type: str, source: str) -> None:
+        """There is an EventType of it."""
+        self._known.add((type, source))
+
+    def forget(self, type: str, source: str) -> None:
+        """There is none any more: the next such event is the first."""
+        self._known.discard((type, source))
 
     @property
     def is_full(self) -> bool:
@@ -80,21 +88,26 @@ def event_type_for(seen: Seen, namespace: str, reference: Reference) -> EventTyp
     return EventType(metadata=metadata, spec=spec)
 
 
-def schemas_of(event_types: Iterable[EventType]) -> tuple[Schemas, Mapping[str, BadSchema]]:
-    """The schemas in the EventTypes of one broker, and those that do not compile by the name of the EventType."""
+def sort_of(event_type: EventType) -> tuple[str, str] | None:
+    """The type and source that it speaks of; None where it names one of them only."""
+    values = _values(event_type)
+    return (values["type"], values["source"]) if "type" in values and "source" in values else None
+
+
+def schema_rule_of(event_type: EventType) -> SchemaRule | BadSchema | None:
+    """The schema in it, compiled; None where there is none, or one that is for people."""
+    values = _values(event_type)
+    text = values.get(SCHEMA, "").strip()
+    if not text.startswith("{") or "type" not in values:
+        return None
     from eventing.json_schema import compile_schema
 
-    rules: list[SchemaRule] = []
-    bad: dict[str, BadSchema] = {}
-    for event_type in event_types:
-        values = {each.name: each.value for each in event_type.spec.attributes or () if each.value}
-        text = values.get(SCHEMA, "").strip()
-        if not text.startswith("{") or "type" not in values:
-            continue
-        schema = compile_schema(text)
-        if isinstance(schema, BadSchema):
-            bad[event_type.name] = schema
-            continue
-        source = values.get("source")
-        rules.append(SchemaRule(Template(values["type"]), schema, None if source is None else Template(source)))
-    return Schemas(rules), bad
+    schema = compile_schema(text)
+    if isinstance(schema, BadSchema):
+        return schema
+    source = values.get("source")
+    return SchemaRule(Template(values["type"]), schema, None if source is None else Template(source))
+
+
+def _values(event_type: EventType) -> dict[str, str]:
+    return {each.name: each.value for each in event_type.spec.attributes or () if each.value}

@@ -81,9 +81,10 @@ def make_eventing(house: Surroundings) -> EventingWing:
         recorder=house.recorder,
         hosts=house.hosts,
         domain=lambda: settings()[DOMAIN].for_labels({}),
+        settings=settings,
         plane=plane,
         log=log,
-        doors=Doors(house.sites),
+        doors=Doors(house.sites, plane.places),
         brokers=dict.fromkeys(LOG_CLASSES, embedded),
     )
     controllers = make_controllers(world)

@@ -58,7 +58,7 @@ TRIGGER_CONDITIONS: Final = ConditionSet(
         "OIDCIdentityCreated",
     )
 )
-EVENT_TYPE_CONDITIONS: Final = ConditionSet(("ReferenceExists",))
+EVENT_TYPE_CONDITIONS: Final = ConditionSet(("ReferenceExists", "SchemaCompiles"))
 
 
 class AppliedEventPolicy(Model):

@@ -19,6 +19,7 @@ WEBHOOK: Final = "validation.webhook.eventing.knative.dev"
 BROKER_LABEL: Final = f"{GROUP}/broker"  # on a Trigger: its Broker
 
 # On a Broker.
+INJECTED_LABEL: Final = f"{GROUP}/injected"  # made because a Trigger asked for it
 BROKER_CLASS_ANNOTATION: Final = f"{GROUP}/broker.class"
 PILOTLIGHT_CLASS: Final = "Pilotlight"
 CHANNEL_BASED_CLASS: Final = "MTChannelBasedBroker"

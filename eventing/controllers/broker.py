@@ -22,12 +22,10 @@ from core.resources.eventing_options import BrokerOptions, read_options
 from core.resources.meta import Json, ObjectKey
 from core.settings.config_maps import DOMAIN, settings_name
 from core.store.base import WatchEvent
+from eventing.controllers.inlets import Inlets
 from eventing.controllers.resolving import Unresolved, followed, referents, resolve
 from eventing.controllers.world import BROKER_HOST, World
-from eventing.entrance import Entrance
-from eventing.intake import Terms, with_dead_letters
-from eventing.intakes import StreamIntake
-from eventing.plans import broker_stream, retention_of
+from eventing.plans import broker_stream
 
 WORKING: Final = ("IngressReady", "TriggerChannelReady", "FilterReady")
 """What is one thing here, and three Deployments in Knative: taking events, keeping them, matching them."""
@@ -35,10 +33,11 @@ RETRY_S: Final = 10.0
 
 
 class BrokerReconciler:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, inlets: Inlets) -> None:
         self._world = world
+        self._inlets = inlets
         self._references = References()
-        self._made: dict[ObjectKey, str] = {}  # uid and class of what runs
+        self._opened: set[ObjectKey] = set()
 
     def controller(self) -> Controller:
         watches = [
@@ -52,7 +51,7 @@ class BrokerReconciler:
         broker = await self._world.find_live(BROKER, key)
         if broker is None:
             self._references.set(key, ())
-            await self._close(key, forget=True)
+            await self._close(key)
             return None
         sink = (broker["spec"].get("delivery") or {}).get("deadLetterSink")
         self._references.set(key, referents([sink], key.namespace))
@@ -71,58 +70,36 @@ class BrokerReconciler:
 
     def _when_domains_change(self, event: WatchEvent) -> Iterable[ObjectKey]:
         metadata = event.object["metadata"]
-        return tuple(self._made) if settings_name(metadata["namespace"], metadata["name"]) == DOMAIN else ()
+        return tuple(self._opened) if settings_name(metadata["namespace"], metadata["name"]) == DOMAIN else ()
 
     async def _open(self, key: ObjectKey, broker: Json, conditions: Conditions) -> float | None:
         """Makes it take events; seconds after which to try again where it cannot."""
         world, stream = self._world, broker_stream(key)
         class_name = (broker["metadata"].get("annotations") or {}).get(BROKER_CLASS_ANNOTATION) or PILOTLIGHT_CLASS
-        identity = f"{broker['metadata']['uid']} {class_name}"
         make = world.brokers.get(class_name)
+        options = read_options(BrokerOptions, broker["metadata"].get("annotations") or {})
         try:
             if make is None:
                 raise PermanentError(
                     f"no Broker class {class_name!r} is served here; metadata.annotations[{BROKER_CLASS_ANNOTATION}] "
                     f"may be one of {', '.join(sorted(world.brokers))}"
                 )
-            if self._made.get(key) != identity:
-                await self._close(key, forget=key in self._made)
-                await world.plane.put_stream(await make(stream, broker))
-                self._made[key] = identity
+            entrance = await self._inlets.open(stream, broker, make, options, class_name)
         except (PermanentError, TemporaryError) as error:
             for kind in WORKING:
                 conditions.mark_false(kind, "BrokerNotRunning", str(error))
             return RETRY_S if isinstance(error, TemporaryError) else None
-        options = read_options(BrokerOptions, broker["metadata"].get("annotations") or {})
-        world.log.retain(stream, retention_of(options))
-        terms = Terms(deduplicate_s=options.deduplicate_s or 0.0)
-        self._admit(key, stream, terms, options.backlog_max)
+        self._opened.add(key)
+        world.doors.open_broker(f"/{key.namespace}/{key.name}", stream, entrance)
         for kind in WORKING:
             conditions.mark_true(kind)
         return None
 
-    def _admit(self, key: ObjectKey, stream: str, terms: Terms, backlog_max: int | None) -> None:
-        path = f"/{key.namespace}/{key.name}".encode()
-        entrance = self._world.doors.brokers.get(path)
-        if entrance is None:
-            intake = StreamIntake(self._world.plane, self._world.clock, stream)
-            aside = with_dead_letters(self._world.log.dead_letters, stream)
-            entrance = Entrance(intake, aside, terms, self._world.clock)
-            self._world.doors.brokers[path] = self._world.plane.entrances[stream] = entrance
-        else:
-            entrance.change(terms)
-        assert isinstance(entrance.intake, StreamIntake)
-        entrance.intake.backlog_max = backlog_max
-
-    async def _close(self, key: ObjectKey, *, forget: bool) -> None:
-        """`forget`: with what it had stored."""
-        stream = broker_stream(key)
-        self._made.pop(key, None)
-        self._world.doors.brokers.pop(f"/{key.namespace}/{key.name}".encode(), None)
-        self._world.plane.entrances.pop(stream, None)
-        await self._world.plane.drop_stream(stream)
-        if forget:
-            await self._world.log.drop_stream(stream)
+    async def _close(self, key: ObjectKey) -> None:
+        """With what it had stored."""
+        self._opened.discard(key)
+        self._world.doors.close_broker(f"/{key.namespace}/{key.name}")
+        await self._inlets.close(broker_stream(key), forget=True)
 
     def _addresses(self, key: ObjectKey) -> Json:
         path = f"/{key.namespace}/{key.name}"

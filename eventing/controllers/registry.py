@@ -7,17 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.reconcile.controller import Controller, Reconciler
-from core.resources.eventing import BROKER
+from core.resources.eventing import BROKER, EVENT_TYPE
+from core.resources.flows import PARALLEL, SEQUENCE
+from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL
 from core.resources.meta import Kind, key_of
 from core.tasks import Started
 from eventing.controllers.broker import BrokerReconciler
+from eventing.controllers.channel import ChannelReconciler
+from eventing.controllers.event_type import EventTypeReconciler, NewsReconciler
+from eventing.controllers.flow import PARALLELS, SEQUENCES, FlowReconciler
+from eventing.controllers.in_memory_channel import InMemoryChannelReconciler
+from eventing.controllers.inlets import Inlets
+from eventing.controllers.subscription import SubscriptionReconciler
 from eventing.controllers.trigger import TriggerReconciler
 from eventing.controllers.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Controllers:
-    """`doors`: the kinds that events come in by, with who opens them."""
+    """`doors`: the kinds that events come in by, with who opens them, in order."""
 
     world: World
     all: Sequence[Controller]
@@ -33,7 +41,25 @@ class Controllers:
 
 def make_controllers(world: World) -> Controllers:
     """Where events come in first, who gets them after that."""
-    brokers = BrokerReconciler(world)
+    inlets = Inlets(world)
+    event_types, brokers = EventTypeReconciler(world, inlets.catalogue), BrokerReconciler(world, inlets)
+    channels, in_memory = ChannelReconciler(world), InMemoryChannelReconciler(world, inlets)
+    sequences, parallels = FlowReconciler(world, inlets, SEQUENCES), FlowReconciler(world, inlets, PARALLELS)
     return Controllers(
-        world, [brokers.controller(), TriggerReconciler(world).controller()], [(BROKER, brokers.reconcile)]
+        world,
+        [
+            event_types.controller(),
+            *(each.controller() for each in (brokers, channels, in_memory, sequences, parallels)),
+            TriggerReconciler(world).controller(),
+            SubscriptionReconciler(world).controller(),
+            NewsReconciler(world, inlets.catalogue).controller(),
+        ],
+        [
+            (EVENT_TYPE, event_types.reconcile),  # schemas are in force before the first event
+            (BROKER, brokers.reconcile),
+            (CHANNEL, channels.reconcile),  # which makes its InMemoryChannel: those are in memory
+            (IN_MEMORY_CHANNEL, in_memory.reconcile),
+            (SEQUENCE, sequences.reconcile),
+            (PARALLEL, parallels.reconcile),
+        ],
     )

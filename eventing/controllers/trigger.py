@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from core.errors import AlreadyExists
 from core.reconcile.controller import Controller, Watched, itself
 from core.reconcile.references import References
 from core.resources.conditions import Conditions, find_condition
 from core.resources.eventing import BROKER, DEAD_LETTER_SINK_RESOLVED, TRIGGER, TRIGGER_CONDITIONS
-from core.resources.eventing_labels import DEPENDENCY_ANNOTATION
+from core.resources.eventing_labels import DEPENDENCY_ANNOTATION, INJECTED_LABEL, INJECTION_ANNOTATION
 from core.resources.eventing_options import SubscriptionOptions, read_options
-from core.resources.meta import Json, ObjectKey, key_of
+from core.resources.meta import AdmissionContext, Json, ObjectKey, key_of
+from core.settings.config_maps import EVENTING_FEATURES
 from core.store.base import WatchEvent
 from eventing.controllers.resolving import Unresolved, followed, kind_of, referents, resolve
 from eventing.controllers.world import World
@@ -25,6 +27,7 @@ from eventing.subscriptions import Append
 BROKER_READY, SUBSCRIPTION_READY = "BrokerReady", "SubscriptionReady"
 DEPENDENCY_READY, SUBSCRIBER_RESOLVED = "DependencyReady", "SubscriberResolved"
 OIDC_READY = "OIDCIdentityCreated"
+CROSS_NAMESPACE = "cross-namespace-event-links"
 
 
 class TriggerReconciler:
@@ -47,16 +50,48 @@ class TriggerReconciler:
             return
         broker_key = _broker_key(trigger)
         self._follow(key, broker_key, trigger)
-        broker = await self._world.find_live(BROKER, broker_key)
+        broker = await self._broker(trigger, broker_key)
         conditions = TRIGGER_CONDITIONS.manage(trigger.get("status"), self._world.now())
         status: Json = {"observedGeneration": trigger["metadata"].get("generation", 0)}
         _mark_broker(conditions, broker, broker_key)
+        if broker is None and broker_key.namespace != key.namespace and not self._may_cross():
+            said = (
+                f"spec.brokerRef names namespace {broker_key.namespace}, and config-features has {CROSS_NAMESPACE} off"
+            )
+            conditions.mark_false(BROKER_READY, "CrossNamespaceDisabled", said)
         await self._mark_dependency(trigger, conditions)
         wanted = _compile(trigger, conditions)
         ends = await self._ends(trigger, broker, conditions, status)
         conditions.mark_true(OIDC_READY, "authentication-oidc feature disabled", "")
         await self._run(key, trigger, broker, wanted, ends, conditions)
         await self._world.write_status(TRIGGER, trigger, {**status, "conditions": conditions.to_json()})
+
+    async def _broker(self, trigger: Json, key: ObjectKey) -> Json | None:
+        """Made where the Trigger asks for that (eventing.knative.dev/injection), as by Knative's sugar controller."""
+        if key.namespace != trigger["metadata"]["namespace"] and not self._may_cross():
+            return None
+        found = await self._world.find(BROKER, key)
+        if found is not None:
+            return None if "deletionTimestamp" in found["metadata"] else found
+        if (trigger["metadata"].get("annotations") or {}).get(INJECTION_ANNOTATION) != "enabled":
+            return None
+        made: Json = {
+            "apiVersion": BROKER.api_version,
+            "kind": BROKER.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace, "labels": {INJECTED_LABEL: "true"}},
+            "spec": {},
+        }
+        assert BROKER.default is not None
+        BROKER.default(made, AdmissionContext(self._world.settings()))
+        try:
+            broker = await self._world.store.create(BROKER, made)
+        except AlreadyExists:
+            return await self._world.find_live(BROKER, key)
+        await self._world.recorder.event(trigger, "Normal", "BrokerCreated", f"Created Broker {key} for this Trigger")
+        return broker
+
+    def _may_cross(self) -> bool:
+        return bool(self._world.settings()[EVENTING_FEATURES].cross_namespace == "enabled")
 
     async def _run(
         self,

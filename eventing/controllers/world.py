@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from core.inside import Sites
 from core.reconcile.events import Recorder
@@ -16,6 +16,7 @@ from eventing.dataplane import DataPlane
 from eventing.entrance import Entrance
 from eventing.ingress import Ingress, by_host, by_path
 from eventing.log.log import EventLog
+from eventing.places import Places
 
 BrokerClass: TypeAlias = Callable[[str, Json], Awaitable[Broker]]
 """A stream's name and the Broker object → what keeps its events. PermanentError: its configuration is wrong, and how.
@@ -25,9 +26,14 @@ BROKER_HOST: Final = "broker-ingress.knative-eventing.svc.cluster.local"
 
 
 class Doors:
-    """Where events come in: brokers by path at one host, channels by a host of their own each."""
+    """Where events come in: brokers by path at one host, channels and flows by a host of their own each.
 
-    def __init__(self, sites: Sites) -> None:
+    `places` (those of the data plane) say the same of URLs: what goes from one of them to another takes no door.
+    """
+
+    def __init__(self, sites: Sites, places: Places) -> None:
+        self._places = places
+        self._streams: dict[str, str] = {}  # of brokers by path, of all others by host
         self.brokers: dict[bytes, Entrance] = {}
         self.channels: dict[bytes, Entrance] = {}
         self._sites = sites
@@ -42,15 +48,37 @@ class Doors:
         if host != self._outside:
             self._sites.remove(self._outside)
             self._sites.put(host, self._broker_site, public=True)
+            for path in self.brokers:
+                where, stream = path.decode(), self._streams[path.decode()]
+                self._places.drop(self._outside, where)
+                self._places.put(host, where, stream)
             self._outside = host
         return host
 
-    def open_channel(self, host: str, entrance: Entrance) -> None:
-        self.channels[host.encode()] = entrance
-        self._sites.put(host, self._channel_site)
+    def open_broker(self, path: str, stream: str, entrance: Entrance) -> None:
+        self.brokers[path.encode()] = entrance
+        self._streams[path] = stream
+        for host in (BROKER_HOST, self._outside):
+            self._places.put(host, path, stream)
 
-    def close_channel(self, host: str) -> None:
-        if self.channels.pop(host.encode(), None) is not None:
+    def close_broker(self, path: str) -> None:
+        self.brokers.pop(path.encode(), None)
+        self._streams.pop(path, None)
+        for host in (BROKER_HOST, self._outside):
+            self._places.drop(host, path)
+
+    def open_channel(self, host: str, stream: str, entrance: Entrance) -> None:
+        if self.channels.get(host.encode()) is not entrance:
+            self.channels[host.encode()] = entrance
+            self._streams[host] = stream
+            self._places.put(host, "/", stream)
+            self._sites.put(host, self._channel_site)
+
+    def close_channel(self, host: str, stream: str) -> None:
+        """Where it is that stream's: a host is of whoever claimed its Service."""
+        if self._streams.get(host) == stream:
+            del self._streams[host], self.channels[host.encode()]
+            self._places.drop(host, "/")
             self._sites.remove(host)
 
 
@@ -62,6 +90,8 @@ class World(Objects):
     hosts: Hosts
     domain: Callable[[], str]
     """The one of routes without labels, for the addresses that brokers have outside."""
+    settings: Callable[[], Mapping[str, Any]]
+    """Those in force, by the names of `core.settings.config_maps`."""
     plane: DataPlane
     log: EventLog
     doors: Doors

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from eventing.event import Event
 from eventing.filters.clauses import everything
 from eventing.hops import HOPS, ONLY, STEP, VIA
 from eventing.log.base import NOW, DeadLetter, Fate
+from eventing.places import Places
 from eventing.sender import Sender
 from eventing.subscriptions import Drop, Subscription
 from tests.support.clock import FakeClock, settle
@@ -41,15 +42,29 @@ class Letters:
             self.kept[number] = DeadLetter(number, "t", "s", number, 0, "because", (), each, fate)
 
 
+@dataclass
+class Streams:
+    """`eventing.dispatcher.Streams`."""
+
+    places: Places = field(default_factory=Places)
+    events: list[tuple[str, Event]] = field(default_factory=list)
+
+    def append(self, stream: str, events: Sequence[Event]) -> asyncio.Future[int]:
+        self.events += [(stream, each) for each in events]
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        done.set_result(0)
+        return done
+
+
 @asynccontextmanager
 async def forwarding(
-    letters: Letters, answer: Callable[[Event], Reply | str]
+    letters: Letters, answer: Callable[[Event], Reply | str], streams: Streams | None = None
 ) -> AsyncIterator[tuple[Forwarder, Subscribers, FakeClock]]:
     clock, people = FakeClock(), Subscribers({"grave": answer})
     plan = Subscription(
         Interest("t", everything(), "", NOW), "default", "http://fn", Drop(), Policy(retry=1), "http://grave"
     )
-    forwarder = Forwarder(letters, Sender(people, Nowhere()), clock, plan)  # type: ignore[arg-type]
+    forwarder = Forwarder(letters, Sender(people, Nowhere()), clock, plan, streams or Streams())  # type: ignore[arg-type]
     task = asyncio.ensure_future(forwarder.run(lambda: None))
     await settle()
     yield forwarder, people, clock
@@ -97,6 +112,23 @@ def test_a_letter_that_the_sink_will_never_take_holds_up_no_other() -> None:
         answer: Callable[[Event], Reply | str] = lambda got: Reply(400 if got.id == "bad" else 200)  # noqa: E731
         async with forwarding(letters, answer):
             assert letters.fates == {2: Fate.SENT}
+
+    asyncio.run(main())
+
+
+def test_letters_for_a_sink_of_ours_end_although_they_come_back_as_letters() -> None:
+    async def main() -> None:
+        letters, streams = Letters(), Streams()
+        streams.places.put("grave", "/", "broker/default/b")
+        letters.add(event("first"), event("last", **{HOPS: 0, VIA: "t", STEP: "2"}), event("2", **{HOPS: 7}))
+        async with forwarding(letters, lambda got: Reply(200), streams) as (_, people, _):
+            assert people.ids("grave") == []
+            assert [(stream, each.id) for stream, each in streams.events] == [
+                ("broker/default/b", "first"),
+                ("broker/default/b", "2"),
+            ]
+            assert streams.events[1][1].attributes[HOPS] == 6
+            assert letters.fates == {1: Fate.SENT, 3: Fate.SENT}
 
     asyncio.run(main())
 

@@ -16,8 +16,9 @@ from eventing.delivery import Policy
 from eventing.dispatcher import Dispatcher, Parts
 from eventing.event import Event
 from eventing.filters.clauses import everything
-from eventing.hops import BUDGET, HOPS, STEP, VIA
+from eventing.hops import BUDGET, HOPS, ONLY, STEP, VIA
 from eventing.log.base import NOW
+from eventing.places import Places
 from eventing.sender import Sender
 from eventing.subscriptions import Append, Drop, SendOn, Subscription
 from tests.support.clock import FakeClock, settle
@@ -28,10 +29,11 @@ POLICY = Policy(retry=2, backoff_delay_s=1.0)
 
 @dataclass
 class Stored:
-    """`dispatcher.Replies`."""
+    """`eventing.dispatcher.Streams`."""
 
     events: list[tuple[str, Event]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    places: Places = field(default_factory=Places)
 
     def append(self, stream: str, events: Sequence[Event]) -> asyncio.Future[int]:
         if self.failures:
@@ -304,5 +306,33 @@ def test_who_is_stopped_finishes_what_is_in_flight_and_begins_nothing() -> None:
             await settle()
             assert under.feed.acked == ["1"]
             assert under.people.ids("fn") == ["1"]
+
+    asyncio.run(main())
+
+
+def test_what_one_stream_hands_to_another_takes_no_door_and_spends_a_hop() -> None:
+    async def main() -> None:
+        sent = event("1", **{HOPS: 9, ONLY: "trigger/default/t", STEP: "3"})
+        async with under_way(lambda got: Reply(500), subscriber="http://other") as under:
+            under.stored.places.put("other", "/", "channel/default/other")
+            under.feed.add(sent)
+            await settle()
+            assert under.people.calls == []
+            (stream, got) = under.stored.events[0]
+            assert stream == "channel/default/other"
+            assert got == event("1", **{HOPS: 8, VIA: "trigger/default/t"})
+            assert under.feed.acked == ["1"]
+
+    asyncio.run(main())
+
+
+def test_a_reply_to_a_url_of_ours_is_stored_here() -> None:
+    async def main() -> None:
+        async with under_way(lambda got: with_event(event("r")), reply=SendOn("http://other")) as under:
+            under.stored.places.put("other", "/", "channel/default/other")
+            under.feed.add(event("1"))
+            await settle()
+            assert [(stream, each.id) for stream, each in under.stored.events] == [("channel/default/other", "r")]
+            assert len(under.people.calls) == 1
 
     asyncio.run(main())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from core.resources.duck_v1 import Reference
 from core.resources.eventing import EventAttributeDefinition, EventType, EventTypeSpec
 from core.resources.meta import ObjectMeta
-from eventing.event_types import TYPES_MAX, Seen, SeenTypes, event_type_for, schemas_of
+from eventing.event_types import TYPES_MAX, Seen, SeenTypes, event_type_for, schema_rule_of, sort_of
+from eventing.schemas import BadSchema, SchemaRule, Schemas
 from tests.support.events import plain
 
 BROKER = Reference(kind="Broker", name="default", api_version="eventing.knative.dev/v1")
@@ -52,17 +53,30 @@ def described(name: str, **attributes: str) -> EventType:
 
 
 def test_schemas_are_taken_from_event_types() -> None:
-    schemas, bad = schemas_of(
-        [
-            described("good", type="a", schemadata=' {"type": "number"}'),
-            described("of-one-source", type="b", source="/one", schemadata='{"type": "number"}'),
-            described("elsewhere", type="c", schemadata="https://example.com/schema.json"),
-            described("of-no-type", schemadata='{"type": "number"}'),
-            described("bad", type="d", schemadata='{"type": 5}'),
-            described("plain", type="e"),
-        ]
-    )
-    assert set(bad) == {"bad"}
+    made = [
+        described("good", type="a", schemadata=' {"type": "number"}'),
+        described("of-one-source", type="b", source="/one", schemadata='{"type": "number"}'),
+        described("elsewhere", type="c", schemadata="https://example.com/schema.json"),
+        described("of-no-type", schemadata='{"type": "number"}'),
+        described("bad", type="d", schemadata='{"type": 5}'),
+        described("plain", type="e"),
+    ]
+    found = {each.name: schema_rule_of(each) for each in made}
+    assert {name for name, rule in found.items() if isinstance(rule, BadSchema)} == {"bad"}
+    schemas = Schemas(rule for rule in found.values() if isinstance(rule, SchemaRule))
     broken = {type for type in "abcde" if schemas.violation(plain(b'"x"', type=type))}
     assert broken == {"a"}
     assert schemas.violation(plain(b'"x"', type="b", source="/one"))
+
+
+def test_an_event_type_that_is_gone_is_made_anew() -> None:
+    seen = SeenTypes()
+    made = described("x", type="com.example.order", source="/orders")
+    assert sort_of(made) == ("com.example.order", "/orders")
+    assert sort_of(described("x", type="com.example.order")) is None
+    seen.learn("com.example.order", "/orders")
+    seen.note(plain())
+    assert seen.take_fresh() == []
+    seen.forget("com.example.order", "/orders")
+    seen.note(plain())
+    assert len(seen.take_fresh()) == 1

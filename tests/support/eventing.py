@@ -18,6 +18,8 @@ from core.resources.eventing_labels import LOG_CLASSES
 from core.resources.hosts import Hosts
 from core.resources.kinds import KINDS
 from core.resources.meta import AdmissionContext, Json, Kind
+from core.resources.serving import SERVICE
+from core.settings.config_maps import CONFIG_MAPS, settings_of
 from core.store.memory import MemoryStore
 from core.tasks import start_service
 from eventing.brokers.embedded import EmbeddedBroker
@@ -29,7 +31,7 @@ from eventing.dataplane import DataPlane
 from eventing.event import Event
 from eventing.log.log import EventLog
 from eventing.sender import Sender
-from tests.support.subscribers import Nowhere, Subscribers
+from tests.support.subscribers import Answer, Nowhere, Subscribers
 
 BROKERS = "broker-ingress.knative-eventing.svc.cluster.local"
 
@@ -41,6 +43,7 @@ class Eventing:
     plane: DataPlane
     chronicle: Chronicle
     sites: Sites
+    settings: dict[str, Any]
     clock: SystemClock = field(default_factory=SystemClock)
     people: Subscribers = field(default_factory=Subscribers)
 
@@ -75,6 +78,25 @@ class Eventing:
             return obj if ready is not None and ready["status"] == status and fresh else None
 
         return await until(found, f"{kind.kind} {name} does not get Ready={status}")
+
+    async def function(self, name: str = "fn", answer: Answer = lambda got: Reply(202)) -> Json:
+        """A Knative Service that has an address, and answers so; a reference to it."""
+        await self.store.create(
+            SERVICE,
+            {
+                "apiVersion": "serving.knative.dev/v1", "kind": "Service",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"template": {"spec": {"containers": [{"image": "x"}]}}},
+            },
+        )  # fmt: skip
+        host = f"{name}.default.svc.cluster.local"
+        address = {"address": {"url": f"http://{host}"}}
+        await self.store.modify(SERVICE, name, "default", lambda now: {**now, "status": address}, "status")
+        self.people.answers[host] = answer
+        return {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": name}}
+
+    def subscriptions_of(self, stream: str) -> list[str]:
+        return [name for name, its_stream in self.plane.streams_of.items() if its_stream == stream]
 
     async def post(self, event: Event, path: str = "/default/main", host: str = BROKERS) -> Reply:
         fields, body = encode_binary(event)
@@ -118,15 +140,17 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
         return EmbeddedBroker(stream, log, clock, chronicle)
 
     recorder = Recorder(store, clock, "test")
+    settings = {name: settings_of(name, None) for name in CONFIG_MAPS}
     world = World(
         store,
         clock,
         recorder,
         Hosts(8080),
         lambda: "localhost",
+        lambda: settings,
         plane,
         log,
-        Doors(sites),
+        Doors(sites, plane.places),
         dict.fromkeys(LOG_CLASSES, embedded),
     )
     try:
@@ -135,7 +159,7 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
             services = [("log", log.run), ("plane", plane.run), ("doors", controllers.open_doors)]
             services += [(each.name, each.run) for each in controllers.all]
             tasks = [await start_service(group, run, name) for name, run in services]
-            yield Eventing(store, log, plane, chronicle, sites, clock, people)
+            yield Eventing(store, log, plane, chronicle, sites, settings, clock, people)
             for task in reversed(tasks):
                 task.cancel()
                 await asyncio.wait((task,))

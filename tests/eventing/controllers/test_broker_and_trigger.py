@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.resources.core_v1 import CONFIG_MAP
 from core.resources.eventing import BROKER, TRIGGER
 from core.resources.meta import Json
 from core.resources.serving import SERVICE
+from core.settings.config_maps import EVENTING_FEATURES
 from eventing.hops import BUDGET
 from tests.support.eventing import Eventing, eventing, until
 from tests.support.subscribers import event, with_event
@@ -363,5 +365,43 @@ def test_after_a_restart_the_doors_are_open_before_anybody_asks(tmp_path: Path) 
         async with eventing(tmp_path, store) as under:
             assert (await under.post(event("1"))).status == 202
             assert (await under.post(event("1"), host="broker-ingress.localhost")).status == 202
+
+    run(main())
+
+
+def test_a_broker_is_made_for_a_trigger_that_asks_for_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            await make_function(under)
+            asked = {"eventing.knative.dev/injection": "enabled"}
+            await under.apply(TRIGGER, "t", {"broker": "default", "subscriber": FN}, annotations=asked)
+            await under.ready(TRIGGER, "t")
+            broker = await under.ready(BROKER, "default")
+            assert broker["metadata"]["labels"] == {"eventing.knative.dev/injected": "true"}
+            assert broker["metadata"]["annotations"]["eventing.knative.dev/broker.class"] == "Pilotlight"
+            assert broker["spec"]["delivery"]["retry"] == 10, "config-br-defaults fill it in"
+            await under.post(event("1"), "/default/default")
+            assert await under.received("fn.default.svc.cluster.local", 1) == ["1"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_trigger_may_be_of_another_namespaces_broker_where_features_let_it(tmp_path: Path, enabled: bool) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            await make_function(under)
+            if not enabled:
+                features = under.settings[EVENTING_FEATURES]
+                under.settings[EVENTING_FEATURES] = replace(features, cross_namespace="disabled")
+            await under.apply(BROKER, "main", namespace="far")
+            reference = {"apiVersion": "eventing.knative.dev/v1", "kind": "Broker", "name": "main", "namespace": "far"}
+            await under.apply(TRIGGER, "t", {"brokerRef": reference, "subscriber": FN})
+            trigger = await under.ready(TRIGGER, "t", str(enabled))
+            if enabled:
+                await under.post(event("1"), "/far/main")
+                assert await under.received("fn.default.svc.cluster.local", 1) == ["1"]
+            else:
+                assert condition(trigger, "BrokerReady") == ("False", "CrossNamespaceDisabled")
 
     run(main())
