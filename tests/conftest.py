@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.rabbitmq import rabbitmq, vhost
+
+__all__ = ["rabbitmq", "vhost"]  # fixtures for every test
+
 # A busy machine is no failure. (Under CI hypothesis draws the same examples every time: its own profile.)
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

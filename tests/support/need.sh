@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which the tests run are here: a container engine, kubectl, a C compiler, make,
-# Java and Maven (for a real Kafka).
+# Java and Maven (for a real Kafka), RabbitMQ.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it names it, and the tests that need it are
 # skipped with the same words (or fail, where CI is set).
 set -euo pipefail
@@ -20,12 +20,14 @@ if [[ -z ${DOCKER_HOST:-} ]]; then # else that engine is used
   # Debian's crun refuses cgroups that are not v2 alone.
   has runc || { has crun && [[ -f /sys/fs/cgroup/cgroup.controllers ]]; } || missing+=(runc)
 fi
+[[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || missing+=(rabbitmq-server)
 ((${#missing[@]})) || exit 0
 
 if [[ $EUID == 0 ]] && has apt-get; then
   echo "installing ${missing[*]}"
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # In runlevel 1 no package starts its service: the tests start their own.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 else
   echo "missing: ${missing[*]}; install them (Debian's names) to run every test" >&2
 fi

@@ -1,0 +1,74 @@
+"""What RabbitMQ's clients speak of: exchanges, queues, bindings, messages, and the two ways in which things fail.
+
+Everything is durable. `core/clients/rabbitmq.py` takes and gives these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from core.errors import TemporaryError
+
+NOT_FOUND: Final = 404
+
+
+class RabbitmqDown(TemporaryError):
+    """Nobody answers, or the connection was lost: whether what was under way has happened is not known."""
+
+
+class RabbitmqRefused(TemporaryError):
+    """It answered no. `code` is AMQP's. Whoever administers it may change that."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Durable."""
+
+    name: str
+    type: str = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Durable. One that is there already stays as it is, whatever its type."""
+
+    name: str
+    type: str = "quorum"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    exchange: str
+    queue: str
+    key: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+Thing: TypeAlias = Exchange | Queue | Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A message as it is published or consumed."""
+
+    body: bytes
+    content_type: str | None = None
+    headers: Mapping[str, object] = field(default_factory=dict)
+    message_id: str | None = None
+    timestamp: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    content: Content
+    tag: int
+
+
+Heard: TypeAlias = Callable[[Received], None]
