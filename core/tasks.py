@@ -7,8 +7,12 @@ tasks may end without ending the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
+
+import structlog
+
+log = structlog.get_logger()
 
 Started: TypeAlias = Callable[[], None]
 """A service calls it once, when it can do its work (its listener listens, its first list has been read)."""
@@ -34,6 +38,40 @@ async def run_together(services: Sequence[tuple[str, Service]], started: Started
         for name, service in services:
             await start_service(group, service, name)
         started()
+
+
+async def start_alone(
+    group: asyncio.TaskGroup, service: Service, name: str, pause: Callable[[], Awaitable[None]]
+) -> asyncio.Task[None]:
+    """The same for a service whose faults are not the others': before it is up they are raised here and nowhere else,
+    afterwards it is run again after a `pause`."""
+    refused: list[Exception] = []
+
+    async def run(started: Started) -> None:
+        up = False
+
+        def is_up() -> None:
+            nonlocal up
+            up = True
+            started()
+
+        while True:
+            try:
+                await service(is_up)
+            except Exception as error:
+                if not up:
+                    refused.append(error)
+                    started()
+                    return
+                log.exception("service failed, and is run again", service=name)
+                await pause()
+            else:
+                return
+
+    task = await start_service(group, run, name)
+    if refused:
+        raise refused[0]
+    return task
 
 
 async def _wait(event: asyncio.Event) -> None:

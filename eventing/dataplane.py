@@ -18,7 +18,7 @@ import structlog
 from core.clock import Clock
 from core.errors import NotFound
 from core.resources.meta import ObjectKey
-from core.tasks import Started, start_service
+from core.tasks import Started, start_alone, start_service
 from eventing.brokers.base import Broker
 from eventing.chronicle import Chronicle
 from eventing.deadletter import Forwarder
@@ -67,6 +67,7 @@ class DataPlane:
         self.parts = Parts(clock, sender, self, chronicle, self._buried, draw)
         self._brokers: dict[str, tuple[Broker, asyncio.Task[None]]] = {}
         self._forwarders: dict[str, Forwarder] = {}
+        self._pause = partial(clock.sleep, RESTART_S)
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, started: Started) -> None:
@@ -102,7 +103,7 @@ class DataPlane:
     async def put_stream(self, broker: Broker) -> None:
         """Runs it; what runs under its name goes on."""
         if broker.name not in self._brokers:
-            task = await start_service(self._tasks, broker.run, f"broker:{broker.name}")
+            task = await start_alone(self._tasks, broker.run, f"broker:{broker.name}", self._pause)
             self._brokers[broker.name] = (broker, task)
 
     async def drop_stream(self, name: str) -> None:
@@ -132,7 +133,8 @@ class DataPlane:
         if subscription.dead_letter_sink is not None:
             forwarder = Forwarder(self._log.dead_letters, self._sender, self._clock, subscription, self)
             self._forwarders[name] = forwarder
-            running.tasks.append(await start_service(self._tasks, forwarder.run, f"dead-letters:{name}"))
+            task = await start_alone(self._tasks, forwarder.run, f"dead-letters:{name}", self._pause)
+            running.tasks.append(task)
 
     async def drop(self, name: str, *, keep_position: bool = False) -> None:
         """Ends it. A position that is kept is taken up again by a subscription of the same name."""
@@ -158,14 +160,17 @@ class DataPlane:
 
     async def _keep(self, running: Running, broker: Broker, started: Started) -> None:
         """A fault in one subscription is not the others'."""
+        broken = False
         while True:
             try:
+                if broken:
+                    feed = await broker.subscribe(running.subscription.interest)
+                    running.dispatcher = Dispatcher(self.parts, running.subscription, feed, self._gone)
                 await running.dispatcher.run(started)
             except Exception:  # a defect of ours: said, and the events are still there
                 log.exception("dispatcher failed", subscription=running.subscription.name)
-                await self._clock.sleep(RESTART_S)
-                feed = await broker.subscribe(running.subscription.interest)
-                running.dispatcher = Dispatcher(self.parts, running.subscription, feed, self._gone)
+                broken = True
+                await self._pause()
             else:
                 return
 

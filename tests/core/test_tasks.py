@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.tasks import Started, start_service
+from core.tasks import Started, start_alone, start_service
 
 
 def test_start_returns_once_the_service_says_it_is_up() -> None:
@@ -50,3 +50,30 @@ def test_ending_without_having_started_is_an_error() -> None:
 
     with pytest.raises(ExceptionGroup, match=r"."):
         asyncio.run(scenario())
+
+
+async def _no_pause() -> None:
+    await asyncio.sleep(0)
+
+
+def test_one_that_is_started_alone_fails_to_its_starter_or_is_run_again() -> None:
+    async def main() -> None:
+        runs = 0
+
+        async def never_up(started: Started) -> None:
+            raise OSError("not today")
+
+        async def twice(started: Started) -> None:
+            nonlocal runs
+            runs += 1
+            started()
+            if runs < 3:
+                raise OSError("a defect")
+
+        async with asyncio.TaskGroup() as group:
+            with pytest.raises(OSError, match="not today"):
+                await start_alone(group, never_up, "never", _no_pause)
+            await (await start_alone(group, twice, "twice", _no_pause))
+        assert runs == 3
+
+    asyncio.run(main())
