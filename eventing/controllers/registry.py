@@ -18,6 +18,7 @@ from eventing.controllers.event_type import EventTypeReconciler, NewsReconciler
 from eventing.controllers.flow import PARALLELS, SEQUENCES, FlowReconciler
 from eventing.controllers.in_memory_channel import InMemoryChannelReconciler
 from eventing.controllers.inlets import Inlets
+from eventing.controllers.leftovers import Leftovers
 from eventing.controllers.subscription import SubscriptionReconciler
 from eventing.controllers.trigger import TriggerReconciler
 from eventing.controllers.world import World
@@ -53,6 +54,7 @@ def make_controllers(world: World) -> Controllers:
             TriggerReconciler(world).controller(),
             SubscriptionReconciler(world).controller(),
             NewsReconciler(world, inlets.catalogue).controller(),
+            Leftovers(world).controller(),
         ],
         [
             (EVENT_TYPE, event_types.reconcile),  # schemas are in force before the first event

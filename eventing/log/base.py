@@ -7,7 +7,7 @@ from 0. A *subscription* (`trigger/NAMESPACE/NAME`) reads one stream and acknowl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -74,12 +74,16 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """A stream's offsets from `head` (oldest kept) to before `tail` (next to be given), and the bytes they take."""
+    """A stream's offsets from `head` (oldest kept) to before `tail` (next to be given), and the bytes they take.
+
+    `subscriptions`: those that retention waits for.
+    """
 
     name: str
     head: int
     tail: int
     bytes: int
+    subscriptions: Sequence[str] = field(default=(), compare=False)
 
     @property
     def records(self) -> int:

@@ -21,6 +21,7 @@ _RECORD_BYTES = 1500  # what an event's objects take besides its payload, roughl
 class Reads(Protocol):
     """What a stream must know of a subscription."""
 
+    subscription: str
     position: Position
 
 
@@ -41,7 +42,8 @@ class Stream:
 
     @property
     def info(self) -> StreamInfo:
-        return StreamInfo(self.name, self.head, self.tail, self.bytes)
+        readers = tuple(cursor.subscription for cursor in self.cursors)
+        return StreamInfo(self.name, self.head, self.tail, self.bytes, readers)
 
     @property
     def row(self) -> StreamRow:

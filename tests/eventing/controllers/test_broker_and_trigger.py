@@ -81,6 +81,7 @@ def test_events_wait_for_a_subscriber_that_is_not_there_yet(tmp_path: Path) -> N
     async def main() -> None:
         async with eventing(tmp_path) as under:
             await under.apply(BROKER, "main")
+            await under.ready(BROKER, "main")
             await under.apply(TRIGGER, "t", {"broker": "main", "subscriber": FN})
             trigger = await under.ready(TRIGGER, "t", "False")
             assert condition(trigger, "SubscriberResolved") == ("False", "Unable to get the Subscriber's URI")
