@@ -8,11 +8,11 @@ Pure; `controllers/flow` resolves and runs what is said here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from core.resources.meta import Json, ObjectKey
-from eventing.filters.clauses import Filter, exact, legacy, negated
+from eventing.filters.clauses import Attributes, Filter, exact, legacy, negated
 from eventing.hops import STEP
 
 FILTER: Final = "filter"
@@ -36,7 +36,14 @@ class Leg:
 
     @property
     def wanted(self) -> Filter:
-        return exact(STEP, {STEP: self.step}) if self.step else negated(STEP, legacy(STEP, {STEP: ""}))
+        """In words that say nothing of marks, which nobody sees."""
+        inner = exact(STEP, {STEP: self.step}) if self.step else negated(STEP, legacy(STEP, {STEP: ""}))
+
+        def failing(attributes: Attributes) -> str | None:
+            return None if inner.passing(attributes) else f"{self.path}: it is for another part of the flow"
+
+        text = f"what goes on to {self.step}" if self.step else "what comes in"
+        return replace(inner, text=text, failing=failing)
 
 
 def flow_stream(sort: str, key: ObjectKey) -> str:

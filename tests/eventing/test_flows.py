@@ -38,6 +38,8 @@ def test_each_event_is_for_those_that_its_mark_names() -> None:
     for mark, wanted in (("", ["0"]), ("1", ["1"]), ("11", ["11"])):
         passed = event("1", **({STEP: mark} if mark else {}))
         assert [leg.name for leg in legs if leg.wanted.matches(passed)] == wanted
+    assert legs[0].wanted.explain(event("1", **{STEP: "1"})) == "spec.steps[0]: it is for another part of the flow"
+    assert len({leg.wanted.text for leg in legs}) == len(legs), "a leg that changes its place is another one"
 
 
 def test_a_sequence_and_a_parallel_may_have_the_same_name() -> None:
