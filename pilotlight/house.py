@@ -49,6 +49,7 @@ from deploy.runtimes.registry import RUNTIMES, Machine
 from deploy.runtimes.spawning import SpawnerLink
 from eventing.replay import Replays
 from pilotlight.admission import SettingsInForce
+from pilotlight.bootstrap import NAMESPACES
 from pilotlight.console import Console
 from pilotlight.datadir import DataDir
 from pilotlight.event_console import EventConsole
@@ -130,7 +131,7 @@ def make_house(
         ("thrift", Thrift(store, clock).run),
     ]
     logs = PodLogs(store, clock, planner.places)
-    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs)
+    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs, NAMESPACES)
     replays = Replays(eventing.plane, eventing.log, eventing.plane.parts)
     events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
     top = Top(store, bus, clock, activator.waiting)

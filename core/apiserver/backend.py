@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -35,6 +35,7 @@ class Backend:
     clock: Clock
     settings: Callable[[], Mapping[str, Any]] = no_settings
     logs: LogSource | None = None
+    kept_namespaces: Collection[str] = ("default", "kube-system", "kube-public")
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: Snapshots = field(default_factory=Snapshots)
     _by_resource: dict[tuple[str, str, str], Kind[Any]] = field(init=False, default_factory=dict)

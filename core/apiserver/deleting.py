@@ -12,6 +12,7 @@ import orjson
 
 from core.apiserver.backend import Answer, Backend, Call, write_json
 from core.apiserver.bodies import read_object
+from core.apiserver.namespaces import require_mortal
 from core.apiserver.reading import invalid_options, parse_all, show, take_page
 from core.apiserver.status import success
 from core.errors import BadRequest, NotFound
@@ -25,6 +26,7 @@ POLICIES = {each.value: each for each in Propagation}
 async def delete(backend: Backend, call: Call, kind: Kind[Any]) -> Answer:
     """The Status of a removal, or the object where something still holds it."""
     target, (options, dry_run) = call.target, delete_options(call)
+    require_mortal(backend, kind, target.name)
     if dry_run:
         current = await backend.store.get(kind, target.name, target.namespace)
         plan = plan_delete(kind, current, options, backend.clock.wall())
@@ -43,6 +45,8 @@ async def delete_collection(backend: Backend, call: Call, kind: Kind[Any]) -> An
     options, dry_run = delete_options(call)
     page = await take_page(backend, call, kind)
     objects = await parse_all(page.entries)
+    for obj in objects:
+        require_mortal(backend, kind, obj["metadata"]["name"])
     for obj in () if dry_run else objects:
         key = key_of(obj)
         try:

@@ -1,4 +1,4 @@
-"""What is special about namespaces: objects need theirs to exist, and one is only gone when its finalizers are.
+"""What is special about namespaces: objects need theirs to exist, one is only gone when its finalizers are, some stay.
 
 The writing verbs call it. Who empties a namespace on its way out is a controller's affair.
 """
@@ -41,6 +41,12 @@ async def require_namespace(backend: Backend, kind: Kind[Any], namespace: str) -
             f"{kind.plural} is forbidden: unable to create new content in namespace {namespace} "
             "because it is being terminated"
         )
+
+
+def require_mortal(backend: Backend, kind: Kind[Any], name: str) -> None:
+    """Forbidden for the namespaces that are always there: nobody would make them again."""
+    if kind is NAMESPACE and name in backend.kept_namespaces:
+        raise Forbidden(f'namespaces "{name}" is forbidden: this namespace may not be deleted')
 
 
 async def finalize(backend: Backend, call: Call, kind: Kind[Any]) -> Answer:

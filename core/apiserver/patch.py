@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from core.errors import BadRequest, Invalid, TooLarge
+from core.errors import BadRequest, FieldError, Invalid, TooLarge
 from core.resources.meta import Json
 from core.resources.problems import shown
 
@@ -93,7 +93,7 @@ def _copy(doc: Any, operation: Json) -> Any:
 def _test(doc: Any, operation: Json) -> Any:
     found, expected = _find(doc, _pointer(operation, "path")), _value(operation)
     if not same_json(found, expected):
-        raise Invalid(f"testing path {operation['path']} failed: found {shown(found)}, expected {shown(expected)}")
+        raise _unfit(operation["path"], f"the test failed: found {shown(found)}, expected {shown(expected)}")
     return doc
 
 
@@ -173,7 +173,12 @@ def _take(doc: Any, path: list[str]) -> tuple[Any, Any]:
 
 def _no_path(path: list[str]) -> Invalid:
     text = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
-    return Invalid(f"the document has no {text}")
+    return _unfit(text, "the document has no such path")
+
+
+def _unfit(path: str, message: str) -> Invalid:
+    """With a cause: of an error about an object, kubectl prints nothing else."""
+    return Invalid(f"{path}: {message}", causes=[FieldError(path, message)])
 
 
 def _nodes(value: Any) -> int:

@@ -13,6 +13,7 @@ from core.apiserver.bodies import read_object
 from core.apiserver.deleting import delete, delete_collection
 from core.apiserver.discovery import subresources_of
 from core.apiserver.namespaces import finalize
+from core.apiserver.paths import Target
 from core.apiserver.pod_logs import read_log
 from core.apiserver.reading import get, list_objects
 from core.apiserver.reviews import BY_RESOURCE, answer_review
@@ -42,13 +43,10 @@ async def answer(backend: Backend, call: Call) -> Answer | Stream:
         question = read_object(call.headers.get("content-type", ""), call.body)
         return write_json(answer_review(review, question, call.user), code=201)
     kind = backend.find(target.group, target.version, target.plural)
-    if kind is None:
-        raise NotFound("the server could not find the requested resource")
-    verbs = _verbs(kind, call)
-    verb = verbs.get(call.method)
-    if verb is None:
-        raise MethodNotAllowed("the server does not allow this method on the requested resource")
     try:
+        if kind is None:
+            raise NotFound("the server could not find the requested resource")
+        verb = _verb(kind, call)
         if call.method == "GET" and call.flag("watch") and verb in (get, list_objects):
             return watch(backend, call, kind)
         return await verb(backend, call, kind)
@@ -61,12 +59,23 @@ async def answer(backend: Backend, call: Call) -> Answer | Stream:
         raise
 
 
-def _verbs(kind: Kind[Any], call: Call) -> Mapping[str, Verb]:
+def _verb(kind: Kind[Any], call: Call) -> Verb:
     """NotFound for a path that names nothing: an object outside its scope, a subresource that the kind has not."""
     target = call.target
     misplaced = (target.namespace and not kind.namespaced) or (target.name and kind.namespaced and not target.namespace)
-    if misplaced or (target.subresource and not any(s.name == target.subresource for s in subresources_of(kind))):
+    if misplaced:
         raise NotFound("the server could not find the requested resource")
+    offered = [subresource.name for subresource in subresources_of(kind)]
+    if target.subresource and target.subresource not in offered:
+        have = f"they have {', '.join(offered)}" if offered else "they have no subresources"
+        raise NotFound(f"{kind.plural} have no {target.subresource} on this server: {have}")
+    verb = _verbs(target).get(call.method)
+    if verb is None:
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    return verb
+
+
+def _verbs(target: Target) -> Mapping[str, Verb]:
     if target.subresource:
         return SUBRESOURCES[target.subresource]
     return OBJECT if target.name else COLLECTION

@@ -137,3 +137,10 @@ async def test_there_are_no_definitions_of_other_kinds(api: Api) -> None:
     """What kubectl asks before it says that there is no such kind."""
     answer = await api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=500")
     assert (answer.code, answer.json["items"]) == (200, [])
+
+
+async def test_what_is_not_offered_says_what_is(api: Api) -> None:
+    answer = await api.post("/api/v1/namespaces/default/pods/a/exec?command=ls", {})
+    assert answer.code == 404
+    assert answer.json["message"] == "pods have no exec on this server: they have log, status"
+    assert answer.json["details"] == {"name": "a", "kind": "pods"}  # kubectl debug looks into it unasked

@@ -104,3 +104,12 @@ async def test_a_namespace_goes_when_its_finalizers_are_gone(api: Api) -> None:
     done = {"metadata": {"name": "team"}, "spec": {"finalizers": []}}
     assert (await api.put("/api/v1/namespaces/team/finalize", done)).code == 200
     assert (await api.get("/api/v1/namespaces/team")).code == 404
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system"])
+async def test_the_namespaces_that_are_always_there_stay(api: Api, name: str) -> None:
+    refused = await api.delete(f"/api/v1/namespaces/{name}")
+    assert (refused.code, refused.json["reason"]) == (403, "Forbidden")
+    assert refused.json["message"] == f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+    assert (await api.delete("/api/v1/namespaces")).code == 403
+    assert (await api.get(f"/api/v1/namespaces/{name}")).json["status"]["phase"] == "Active"

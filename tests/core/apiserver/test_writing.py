@@ -211,3 +211,17 @@ async def test_the_answer_can_be_a_table(api: Api) -> None:
     answer = await api.post(MAPS, config_map("a", k="v"), accept=table)
     assert answer.json["kind"] == "Table"
     assert answer.json["rows"][0]["cells"][:2] == ["a", 1]
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [
+        ({"op": "replace", "path": "/data/x/y", "value": "1"}, "/data/x/y"),
+        ({"op": "test", "path": "/data/a", "value": "2"}, "/data/a"),
+    ],
+)
+async def test_a_json_patch_that_does_not_fit_names_the_path(api: Api, operation: Json, path: str) -> None:
+    await api.post(MAPS, config_map("m", a="1"))
+    answer = await api.patch(f"{MAPS}/m", [operation], "json")
+    assert answer.code == 422
+    assert [cause["field"] for cause in answer.json["details"]["causes"]] == [path]
