@@ -164,7 +164,7 @@ class FlowReconciler:
     async def _plan(self, stream: str, flow: Json, leg: Leg) -> Subscription:
         """Unresolved."""
         namespace, annotations = flow["metadata"]["namespace"], flow["metadata"].get("annotations") or {}
-        template = ((flow["spec"].get("channelTemplate") or {}).get("spec") or {}).get("delivery")
+        template = _template_delivery(flow)
         jitter = read_options(DeliveryOptions, annotations).backoff_jitter
         sink = dead_letter_sink(leg.delivery, template)
         reply: ReplyRule = Drop()
@@ -193,7 +193,7 @@ class FlowReconciler:
                 await plane.drop(name)
 
     def _follow(self, key: ObjectKey, flow: Json, legs: Sequence[Leg]) -> None:
-        destinations: list[Json | None] = []
+        destinations: list[Json | None] = [(_template_delivery(flow) or {}).get("deadLetterSink")]
         for leg in legs:
             sink = (leg.delivery or {}).get("deadLetterSink")
             destinations += [leg.subscriber, leg.reply, sink]
@@ -227,6 +227,12 @@ class FlowReconciler:
         reference = {"apiVersion": kind.api_version, "kind": kind.kind}
         named = {"name": metadata["name"], "namespace": metadata["namespace"]}
         return {**reference, **named, **({"fieldPath": leg.path} if leg is not None else {})}
+
+
+def _template_delivery(flow: Json) -> Json | None:
+    """What stands behind the delivery of each leg."""
+    template = flow["spec"].get("channelTemplate") or {}
+    return (template.get("spec") or {}).get("delivery")
 
 
 def _leads_to(plan: Subscription, address: str) -> bool:

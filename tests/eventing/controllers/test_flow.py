@@ -289,6 +289,29 @@ def test_one_branch_that_fails_holds_up_no_other_and_is_dead_lettered_by_its_own
     run(main())
 
 
+def test_a_step_delivers_as_the_channel_template_says_where_it_says_nothing_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            step = await under.function("a", lambda got: Reply(503))
+            grave = {"ref": {**step["ref"], "name": "grave"}}
+            delivery = {"retry": 2, "backoffDelay": "PT0.01S", "deadLetterSink": grave}
+            template = {
+                "apiVersion": "messaging.knative.dev/v1",
+                "kind": "InMemoryChannel",
+                "spec": {"delivery": delivery},
+            }
+            steps = [{**step, "delivery": {"retry": 1}}]
+            await under.apply(SEQUENCE, "s", {"steps": steps, "channelTemplate": template})
+            await under.ready(SEQUENCE, "s", "False")
+            await under.function("grave")
+            await under.ready(SEQUENCE, "s")
+            await into(under, event("1"))
+            assert await under.received(host("grave"), 1) == ["1"]
+            assert len(under.people.ids(host("a"))) == 2
+
+    run(main())
+
+
 def test_a_step_that_is_gone_for_good_is_told(tmp_path: Path) -> None:
     async def main() -> None:
         async with eventing(tmp_path) as under:
