@@ -33,6 +33,11 @@ class InsideCaller:
     def serves(self, host: bytes) -> bool:
         return self._gateway.find(host.lower()) is not None
 
+    def wake(self, host: bytes) -> None:
+        routes = self._gateway.find(host.lower())
+        if routes is not None:
+            self._gateway.wake(routes)
+
     async def call(self, call: Call, timeout_s: float) -> Reply:
         """CallFailed."""
         request = parse_request(_head(call))

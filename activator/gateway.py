@@ -106,6 +106,13 @@ class Gateway:
             return revision_missing(str(destination.backend))
         return Exchange(shared, client, request, destination, backend)
 
+    def wake(self, routes: HostRoutes) -> None:
+        """Whoever may get the next request of a host begins to start."""
+        now = self.shared.clock.monotonic()
+        for key in {destination.backend for destination in routes.destinations}:
+            if (backend := self._throttler.backends.get(key)) is not None:
+                backend.expect(now)
+
     def opened(self, client: ClientConnection) -> Problem | None:
         self._connections.add(client)
         self._empty.clear()

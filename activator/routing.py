@@ -86,6 +86,13 @@ class HostRoutes:
     only: Destination | None = None
     site: Site | None = None  # a part of the platform answers, and there is no more to find out
 
+    @property
+    def destinations(self) -> Iterable[Destination]:
+        """Everywhere that a request may go."""
+        if self.only is not None:
+            return (self.only,)
+        return [destination for path in self.paths for _, destination in path.destinations]
+
     def match(self, head: RequestHead) -> Path | None:
         return next((path for path in self.paths if path.matches(head)), None)
 

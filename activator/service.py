@@ -113,6 +113,9 @@ class Activator:
     def serves(self, host: bytes) -> bool:
         return self._gateway is not None and InsideCaller(self._gateway).serves(host)
 
+    def wake(self, host: bytes) -> None:
+        InsideCaller(self._running).wake(host)
+
     async def call(self, call: Call, timeout_s: float) -> Reply:
         """`core.inside.Caller`. CallFailed."""
         return await InsideCaller(self._running).call(call, timeout_s)

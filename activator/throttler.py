@@ -83,6 +83,11 @@ class Backend:
             waiter.refuse(queue_full(str(self.key)))
         self._ask(now)
 
+    def expect(self, now: float) -> None:
+        """A request is about to come: an instance had better be there."""
+        if self.failure is None:
+            self._ask(now)
+
     def _ask(self, now: float) -> None:
         """Somebody waits: asks for an instance where there is none, or says why none will come."""
         if isinstance(self.key, RevisionKey) and not len(self.balancer):

@@ -62,6 +62,9 @@ class Caller(Protocol):
     async def call(self, call: Call, timeout_s: float) -> Reply:
         """The reply, the gateway's own refusals (404, 503, 504 …) included. CallFailed."""
 
+    def wake(self, host: bytes) -> None:
+        """A call is about to come: a function that sleeps begins to start. Nothing where there is none."""
+
 
 class Site(Protocol):
     """Something of ours that is asked at the gateway."""

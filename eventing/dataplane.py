@@ -63,7 +63,7 @@ class DataPlane:
         self.entrances: dict[str, Entrance] = {}  # of the streams that events come into from outside
         self._log = log
         self._clock = clock
-        self._sender = sender
+        self.sender = sender
         self.parts = Parts(clock, sender, self, chronicle, self._buried, draw)
         self._brokers: dict[str, tuple[Broker, asyncio.Task[None]]] = {}
         self._forwarders: dict[str, Forwarder] = {}
@@ -131,7 +131,7 @@ class DataPlane:
             await start_service(self._tasks, partial(self._keep, running, broker), f"dispatcher:{name}")
         )
         if subscription.dead_letter_sink is not None:
-            forwarder = Forwarder(self._log.dead_letters, self._sender, self._clock, subscription, self)
+            forwarder = Forwarder(self._log.dead_letters, self.sender, self._clock, subscription, self)
             self._forwarders[name] = forwarder
             task = await start_alone(self._tasks, forwarder.run, f"dead-letters:{name}", self._pause)
             running.tasks.append(task)

@@ -43,7 +43,7 @@ from eventing.lanes import Lanes, Rate
 from eventing.log.base import Attempt
 from eventing.places import Places
 from eventing.sender import Sender, Target
-from eventing.subscriptions import Append, SendOn, Subscription
+from eventing.subscriptions import Append, Drop, SendOn, Subscription
 
 log = structlog.get_logger()
 
@@ -95,7 +95,8 @@ class Dispatcher:
         self._stopping = False
         policy, namespace = subscription.policy, subscription.namespace
         structured = policy.format is Format.JSON
-        self._target = Target(subscription.subscriber or "", namespace, policy.timeout_s, structured)
+        wants_reply = not isinstance(subscription.reply, Drop)  # else whatever it says is as good as nothing
+        self._target = Target(subscription.subscriber or "", namespace, policy.timeout_s, structured, wants_reply)
 
     @property
     def in_flight(self) -> int:

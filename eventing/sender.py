@@ -52,6 +52,12 @@ class Sender:
         self._caller = caller
         self._outside = outside
 
+    def wake(self, url: str) -> None:
+        """An event is about to go there."""
+        host, _ = _parts(url)
+        if self._caller.serves(host):
+            self._caller.wake(host)
+
     async def send(self, event: Event, target: Target) -> Result:
         """Never raises: whatever happens is an outcome."""
         fields, body = (encode_structured if target.structured else encode_binary)(stripped(event))

@@ -93,6 +93,7 @@ def make_eventing(house: Surroundings) -> EventingWing:
         ("outside", outside.run),
         ("eventing", plane.run),
         ("doors", controllers.open_doors),
+        *controllers.services,
     ]
     return EventingWing(services, controllers.all, log, plane, chronicle)
 

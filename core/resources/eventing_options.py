@@ -72,6 +72,12 @@ def _positive_duration(text: str) -> float:
     raise ValueError
 
 
+def _duration(text: str) -> float:
+    if (seconds := parse_iso_duration(text)) >= 0:
+        return seconds
+    raise ValueError
+
+
 def _share(text: str) -> float:
     if 0 <= (share := float(text)) <= 1:
         return share
@@ -171,6 +177,15 @@ class SubscriptionOptions(DeliveryOptions):
         RABBITMQ_PARALLELISM_ANNOTATION,
     )
     rate_limit: float | None = _option(pilotlight.RATE_LIMIT, _rate, None, "events per second, above zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingOptions(DeliveryOptions):
+    """Of a PingSource."""
+
+    wake_ahead_s: float = _option(
+        pilotlight.WAKE_AHEAD, _duration, 1.0, "an ISO 8601 duration, such as PT1S; PT0S does not wake"
+    )
 
 
 Options = TypeVar("Options", bound=DeliveryOptions)

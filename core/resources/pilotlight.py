@@ -59,5 +59,11 @@ ORDER_KEY = PREFIX + "order-key"
 PARALLELISM = PREFIX + "parallelism"
 """On a Trigger or Subscription: how many deliveries are in flight at a time."""
 
+WAKE_AHEAD = PREFIX + "wake-ahead"
+"""On a PingSource: how long before a tick its sink begins to start."""
+
+SCHEDULED = PREFIX + "scheduled"
+"""In a PingSource's status, by its controller: the moment from which on, and the schedule by which, it ticks."""
+
 RATE_LIMIT = PREFIX + "rate-limit"
 """On a Trigger or Subscription: how many deliveries begin in a second."""

@@ -18,6 +18,8 @@ from core.resources.duck_v1 import CloudEventOverrides, Destination, SourceStatu
 from core.resources.eventing import READY
 from core.resources.eventing_filters import SubscriptionsAPIFilter
 from core.resources.eventing_labels import SOURCES_GROUP, WEBHOOK
+from core.resources.eventing_options import PingOptions
+from core.resources.eventing_rules import warn_of
 from core.resources.fields import doc
 from core.resources.meta import Column, Kind, Model, Resource
 from core.resources.pods import PodTemplate
@@ -131,6 +133,7 @@ PING_SOURCE: Kind[PingSource] = Kind(
     columns=(SINK_COLUMN, Column("Schedule", "spec.schedule"), AGE, *READY),
     default=rules.default_ping_source,
     validate=rules.validate_ping_source,
+    warn=warn_of(PingOptions),
     merge_patch_only=True,
     webhook=WEBHOOK,
 )

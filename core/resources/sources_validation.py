@@ -17,6 +17,7 @@ from core.errors import FieldError
 from core.resources import eventing_labels as labels
 from core.resources.eventing_destinations import default_destination, validate_destination
 from core.resources.eventing_filters import ATTRIBUTE_NAME, validate_filters
+from core.resources.eventing_options import PingOptions, check_options
 from core.resources.eventing_rules import stamp_user
 from core.resources.knative_errors import Errors, both_of, generic, invalid, missing, neither_of, via, via_index
 from core.resources.meta import AdmissionContext, Json
@@ -64,7 +65,7 @@ def validate_ping_source(obj: Json, context: AdmissionContext) -> Sequence[Field
             errors += _check_json(spec, data, "dataBase64")
     elif spec.get("data"):
         errors += _check_json(spec, spec["data"].encode(), "data")
-    return via("spec", errors)
+    return via("spec", errors) + check_options(PingOptions, obj)
 
 
 def _validate_schedule(spec: Json) -> Errors:

@@ -11,7 +11,7 @@ from core.resources.eventing import BROKER, EVENT_TYPE
 from core.resources.flows import PARALLEL, SEQUENCE
 from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL
 from core.resources.meta import Kind, key_of
-from core.tasks import Started
+from core.tasks import Service, Started
 from eventing.controllers.broker import BrokerReconciler
 from eventing.controllers.channel import ChannelReconciler
 from eventing.controllers.event_type import EventTypeReconciler, NewsReconciler
@@ -22,15 +22,18 @@ from eventing.controllers.leftovers import Leftovers
 from eventing.controllers.subscription import SubscriptionReconciler
 from eventing.controllers.trigger import TriggerReconciler
 from eventing.controllers.world import World
+from eventing.sources.registry import SOURCES
 
 
 @dataclass(frozen=True, slots=True)
 class Controllers:
-    """`doors`: the kinds that events come in by, with who opens them, in order."""
+    """`doors`: the kinds that events come in by, with who opens them, in order. `services`: what sources do beside
+    being reconciled."""
 
     world: World
     all: Sequence[Controller]
     doors: Sequence[tuple[Kind[Any], Reconciler]]
+    services: Sequence[tuple[str, Service]]
 
     async def open_doors(self, started: Started) -> None:
         """A service that runs before the first request is taken, so that no producer is told 404 after a restart."""
@@ -46,6 +49,7 @@ def make_controllers(world: World) -> Controllers:
     event_types, brokers = EventTypeReconciler(world, inlets.catalogue), BrokerReconciler(world, inlets)
     channels, in_memory = ChannelReconciler(world), InMemoryChannelReconciler(world, inlets)
     sequences, parallels = FlowReconciler(world, inlets, SEQUENCES), FlowReconciler(world, inlets, PARALLELS)
+    sources = [make(world) for make in SOURCES.values()]
     return Controllers(
         world,
         [
@@ -55,6 +59,7 @@ def make_controllers(world: World) -> Controllers:
             SubscriptionReconciler(world).controller(),
             NewsReconciler(world, inlets.catalogue).controller(),
             Leftovers(world).controller(),
+            *(source.controller() for source in sources),
         ],
         [
             (EVENT_TYPE, event_types.reconcile),  # schemas are in force before the first event
@@ -64,4 +69,5 @@ def make_controllers(world: World) -> Controllers:
             (SEQUENCE, sequences.reconcile),
             (PARALLEL, parallels.reconcile),
         ],
+        [service for source in sources for service in source.services],
     )

@@ -48,6 +48,23 @@ def test_a_sleeper_is_woken_and_the_call_waits_in_its_line() -> None:
     run(main())
 
 
+def test_a_sleeper_is_woken_before_the_call_comes() -> None:
+    async def main() -> None:
+        async with server(echo_head) as instance, data_path() as path:
+            await path.sleeping()
+            path.activator.wake(b"Hello.test:80")
+            path.activator.wake(b"nobody.test")
+            assert [(s.revision.name, s.in_flight) for s in path.statistics if s.poke] == [("hello-1", 0)]
+            assert path.throttler.total.count == 0
+            path.activator.wake(b"hello.test")
+            await path.pod("p", "hello-1", instance)
+            path.activator.wake(b"hello.test")
+            assert len([s for s in path.statistics if s.poke]) == 1, "once is enough, and whoever is up is not woken"
+            assert (await path.activator.call(post(), 5)).status == 200
+
+    run(main())
+
+
 async def chunked(reader: Reader, writer: Writer) -> None:
     await read_head(reader)
     writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nCE-Type: t\r\n\r\n")

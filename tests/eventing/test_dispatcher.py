@@ -244,8 +244,9 @@ def test_replies_may_go_on_to_a_url_or_nowhere_and_events_may_pass_through() -> 
             assert under.people.ids("next") == ["r"]
             assert under.people.ids("fn") == ["1"]
             assert under.feed.acked == ["1"]
-        async with under_way(lambda got: with_event(event("r")), event("1"), reply=Drop()) as under:
-            assert under.feed.acked == ["1"]
+        for answer in (with_event(event("r")), Reply(200, (), b"thanks")):  # nobody asked for one
+            async with under_way(lambda got, answer=answer: answer, event("1"), reply=Drop()) as under:
+                assert under.feed.acked == ["1"]
         async with under_way(lambda got: "", event("1"), subscriber=None, reply=Append("flow/f", "2")) as under:
             assert [(stream, each.id, each.attributes[STEP]) for stream, each in under.stored.events] == [
                 ("flow/f", "1", "2")

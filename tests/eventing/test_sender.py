@@ -79,6 +79,14 @@ def test_an_event_may_be_sent_whole_and_without_asking_for_a_reply() -> None:
     assert not result.replies
 
 
+def test_who_is_here_can_be_woken() -> None:
+    people = Subscribers({"fn": lambda got: Reply(200)})
+    sender = Sender(people, Nowhere())
+    sender.wake("http://fn/path")
+    sender.wake("http://outside.example/")
+    assert people.woken == ["fn"]
+
+
 def test_what_is_not_served_here_goes_outside() -> None:
     result = send(Subscribers(), Target("http://outside.example/x", "", 5))
     assert result.outcome == NoAnswer("http://outside.example/x cannot be reached")

@@ -44,6 +44,7 @@ class Eventing:
     chronicle: Chronicle
     sites: Sites
     settings: dict[str, Any]
+    world: World
     clock: SystemClock = field(default_factory=SystemClock)
     people: Subscribers = field(default_factory=Subscribers)
 
@@ -157,9 +158,10 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
         async with asyncio.TaskGroup() as group:
             controllers = make_controllers(world)
             services = [("log", log.run), ("plane", plane.run), ("doors", controllers.open_doors)]
+            services += controllers.services
             services += [(each.name, each.run) for each in controllers.all]
             tasks = [await start_service(group, run, name) for name, run in services]
-            yield Eventing(store, log, plane, chronicle, sites, settings, clock, people)
+            yield Eventing(store, log, plane, chronicle, sites, settings, world, clock, people)
             for task in reversed(tasks):
                 task.cancel()
                 await asyncio.wait((task,))

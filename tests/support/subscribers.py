@@ -35,12 +35,16 @@ class Subscribers:
     answers: dict[str, Answer] = field(default_factory=dict)
     got: dict[str, list[Event]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)  # a closed one holds the answer back
     in_flight: int = 0
     most_in_flight: int = 0
 
     def serves(self, host: bytes) -> bool:
         return host.decode() in self.answers
+
+    def wake(self, host: bytes) -> None:
+        self.woken.append(host.decode())
 
     async def call(self, call: Call, timeout_s: float) -> Reply:
         host = call.host.decode()

@@ -1,0 +1,1 @@
+"""Where events come from, one file per kind of source: all of one shape, listed in `registry`."""

@@ -1,0 +1,20 @@
+"""All kinds of sources that run here: a literal table, loaded on use. The controllers' registry reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from eventing.controllers.world import World
+from eventing.sources.base import Source
+
+
+def _ping(world: World) -> Source:
+    from eventing.sources.ping import PingSources
+
+    return PingSources(world)
+
+
+SOURCES: Final[Mapping[str, Callable[[World], Source]]] = {
+    "ping": _ping,
+}
