@@ -16,9 +16,9 @@ from eventing.brokers.base import Interest
 from eventing.controllers.world import World
 from eventing.event import Event
 from eventing.filters.clauses import everything
-from eventing.intakes import StreamIntake
 from eventing.log.base import EARLIEST, Record, Retention
 from eventing.plans import policy_of
+from eventing.stream_intake import StreamIntake
 from eventing.subscriptions import Drop, Subscription
 
 KEPT_BYTES: Final = 64 * 1024

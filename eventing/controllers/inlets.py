@@ -18,10 +18,10 @@ from eventing.controllers.world import BrokerClass, World
 from eventing.duplicates import COUNT_MAX
 from eventing.entrance import Entrance
 from eventing.intake import Terms, with_dead_letters
-from eventing.intakes import StreamIntake
 from eventing.log.base import Record
 from eventing.plans import retention_of
 from eventing.schemas import SchemaRule, Schemas
+from eventing.stream_intake import StreamIntake
 
 RECALLED_AT_ONCE: Final = 1_000
 

@@ -10,8 +10,8 @@ from core.errors import NotFound, TooManyRequests
 from core.inside import Reply
 from core.resources.eventing import BROKER, TRIGGER
 from core.resources.meta import Json
-from eventing import intakes
-from eventing.intakes import StreamIntake
+from eventing import stream_intake
+from eventing.stream_intake import StreamIntake
 from tests.support.eventing import eventing
 from tests.support.subscribers import event
 
@@ -22,7 +22,7 @@ SPEC: Json = {"broker": "main", "subscriber": {"uri": "http://fn"}}
 def test_producers_are_told_to_wait_where_too_much_waits(
     tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intakes, "LOOK_S", 0.0)
+    monkeypatch.setattr(stream_intake, "LOOK_S", 0.0)
 
     async def main() -> None:
         async with eventing(tmp_path) as under:
@@ -55,4 +55,4 @@ def test_without_its_stream_it_takes_nothing(tmp_path: Path) -> None:
 
 
 def test_too_many_requests_says_when_to_come_again() -> None:
-    assert TooManyRequests("full", retry_after_s=intakes.RETRY_AFTER_S).retry_after_s == 5
+    assert TooManyRequests("full", retry_after_s=stream_intake.RETRY_AFTER_S).retry_after_s == 5
