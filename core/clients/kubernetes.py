@@ -175,12 +175,15 @@ class KubernetesClient:
         except aiohttp.ClientConnectionError as error:
             raise TemporaryError(f"the API at {self.connection.server} does not answer: {error}") from error
 
-    async def stream(self, method: str, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[bytes]:
-        """The lines of a response that may never end (a watch, `logs -f`)."""
+    async def stream(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None
+    ) -> AsyncIterator[bytes]:
+        """The lines of a response that may never end (a watch, `logs -f`, a replay)."""
+        data = None if body is None else orjson.dumps(body)
         unbounded = aiohttp.ClientTimeout(total=None, sock_read=None)
         try:
             async with self._open().request(
-                method, self.connection.server + path, params=dict(query or {}), timeout=unbounded
+                method, self.connection.server + path, params=dict(query or {}), data=data, timeout=unbounded
             ) as response:
                 if response.status >= 400:
                     _checked(response.status, await response.read())

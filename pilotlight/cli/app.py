@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "demo": "demo",
     "deploy": "functions",
     "invoke": "functions",
+    "emit": "emit",
     "logs": "logs",
     "build": "build",
     "dev": "dev",
@@ -39,8 +40,13 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "insight",
 }
 """Command → its module in `pilotlight.cli`, whose `<command>_command` it is."""
-GROUPS: Final = ("service", "revision", "route", "domain")
-"""Modules in `pilotlight.cli.kn`, each with an `app` of its own."""
+GROUPS: Final[Mapping[str, str]] = {
+    **{name: f"kn.{name}" for name in ("service", "revision", "route", "domain")},
+    **{name: f"kn.{name}" for name in ("broker", "trigger", "channel", "subscription", "source", "eventtype")},
+    "events": "events",
+    "dlq": "dlq",
+}
+"""Group → its module in `pilotlight.cli`, with an `app` of its own."""
 
 
 def make_app(words: Collection[str]) -> typer.Typer:
@@ -59,9 +65,9 @@ def make_app(words: Collection[str]) -> typer.Typer:
         if not named or name in named:
             commands = importlib.import_module(f"pilotlight.cli.{module}")
             app.command(name)(getattr(commands, f"{name}_command"))
-    for name in GROUPS:
+    for name, module in GROUPS.items():
         if not named or name in named:
-            app.add_typer(importlib.import_module(f"pilotlight.cli.kn.{name}").app, name=name)
+            app.add_typer(importlib.import_module(f"pilotlight.cli.{module}").app, name=name)
     return app
 
 

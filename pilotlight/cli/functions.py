@@ -108,10 +108,10 @@ def invoke_command(
 ) -> None:
     """Call a function through the gateway and say where the time went."""
     session: Session = context.obj
-    body = _read_data(data)
+    body = read_data(data)
     headers = dict(_parse_header(line) for line in header or ())
     if body is not None and not any(key.lower() == "content-type" for key in headers):
-        headers["Content-Type"] = "application/json" if _is_json(body) else "text/plain; charset=utf-8"
+        headers["Content-Type"] = "application/json" if is_json(body) else "text/plain; charset=utf-8"
     request = HttpRequest("", "", method or ("GET" if body is None else "POST"), headers, body, timeout)
     response, elapsed_ms = session.run(lambda client: invoke(client, session, name, request, path=path, tag=tag))
     timing = parse_server_timing(response.headers.get("Server-Timing", ""))
@@ -184,7 +184,7 @@ def _short(milliseconds: float) -> str:
     return f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
 
 
-def _read_data(data: str | None) -> bytes | None:
+def read_data(data: str | None) -> bytes | None:
     if data is None:
         return None
     if data == "@-":
@@ -197,7 +197,7 @@ def _read_data(data: str | None) -> bytes | None:
     return data.encode()
 
 
-def _is_json(body: bytes) -> bool:
+def is_json(body: bytes) -> bool:
     try:
         json.loads(body)
     except ValueError:

@@ -13,11 +13,13 @@ from core.clients.kubernetes import KubernetesClient
 from core.errors import NotFound
 from core.resources.meta import Json
 from core.resources.serving import REVISION, SERVICE
+from pilotlight.cli.event_lines import STANDING_HEADER, standing_row
 from pilotlight.cli.output import console, print_json, print_table, say
 from pilotlight.cli.session import Session, UsageProblem
 
 DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/decisions/{revision}"
 TOP_PATH = "/pilotlight/v1/top"
+SUBSCRIPTIONS_PATH = "/pilotlight/v1/subscriptions"
 TOP_HEADER = ("NAMESPACE", "REVISION", "READY", "DESIRED", "IN FLIGHT", "WAITING", "REQUESTS/S", "STATE")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -73,23 +75,31 @@ def top_command(
     once: Annotated[bool, typer.Option(help="Print once and return.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what each function is doing now; on a terminal until Ctrl-C."""
+    """Show what each function is doing now, and what waits for each trigger; on a terminal until Ctrl-C."""
     session: Session = context.obj
     if as_json:
-        print_json(session.run(lambda client: client.call("GET", TOP_PATH)))
+        print_json(session.run(_top))
         return
     session.run(lambda client: _show_top(client, once=once or not console.is_terminal))
 
 
 async def _show_top(client: KubernetesClient, *, once: bool) -> None:
     while True:
-        answer = await client.call("GET", TOP_PATH)
+        answer = await _top(client)
         if not once:
             console.clear()
         print_table(TOP_HEADER, (_top_row(entry) for entry in answer["items"]))
+        if answer["subscriptions"]:
+            say()
+            print_table(STANDING_HEADER, (standing_row(entry) for entry in answer["subscriptions"]))
         if once:
             return
         await asyncio.sleep(1.0)
+
+
+async def _top(client: KubernetesClient) -> Json:
+    loads = await client.call("GET", TOP_PATH)
+    return {**loads, "subscriptions": (await client.call("GET", SUBSCRIPTIONS_PATH))["items"]}
 
 
 def _top_row(entry: Json) -> Sequence[str]:

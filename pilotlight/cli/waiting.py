@@ -28,10 +28,10 @@ class Waiting:
     window_s: float = 2.0
 
 
-def with_waiting(command: Command) -> Command:
-    """Adds kn's options to a command that has a parameter `waiting: Waiting`."""
+def with_waiting(command: Command, *, wanted: bool = True) -> Command:
+    """Adds kn's options to a command that has a parameter `waiting: Waiting`; `wanted` where nothing is typed."""
     options = [
-        option("wait", Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is Ready.")], True),
+        option("wait", Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is Ready.")], wanted),
         option("at_once", Annotated[bool, typer.Option("--async", hidden=True, help="Former --no-wait.")], False),
         option("timeout_s", Annotated[float, typer.Option("--wait-timeout", help="Seconds to wait.")], 600.0),
         option("window_s", Annotated[float, typer.Option("--wait-window", help=_WINDOW_HELP)], 2.0),

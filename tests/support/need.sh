@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the programs which the tests run are here: a container engine, kubectl, a C compiler, make,
+# Makes sure that the programs which the tests run are here: a container engine, kubectl, curl, a C compiler, make,
 # Java and Maven (for a real Kafka), RabbitMQ.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it names it, and the tests that need it are
 # skipped with the same words (or fail, where CI is set).
@@ -13,6 +13,7 @@ has make || missing+=(make)
 links_static || missing+=(gcc libc6-dev)
 has java || missing+=(default-jre-headless)
 has mvn || [[ -e ${XDG_CACHE_HOME:-$HOME/.cache}/pilotlight/kafka-4.1.0/complete ]] || missing+=(maven)
+has curl || missing+=(curl)
 has kubectl || missing+=(kubernetes-client)
 "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 if [[ -z ${DOCKER_HOST:-} ]]; then # else that engine is used

@@ -23,7 +23,7 @@ def ready(obj: Json) -> Json:
     return find_condition(obj) or {}
 
 
-def _ok(obj: Json) -> str:
+def count_ok(obj: Json) -> str:
     found = conditions(obj)
     return f"{sum(entry['status'] == 'True' for entry in found)} OK / {len(found)}"
 
@@ -36,7 +36,7 @@ def service_row(service: Json, now: float) -> Sequence[str]:
         status.get("url") or "",
         status.get("latestReadyRevisionName") or "",
         age_of(service["metadata"].get("creationTimestamp"), now),
-        _ok(service),
+        count_ok(service),
         state.get("status", "Unknown"),
         state.get("reason") or "",
     )
@@ -59,7 +59,7 @@ def revision_row(revision: Json, service: Json | None, now: float) -> Sequence[s
         ",".join(target["tag"] for target in targets if target.get("tag")),
         labels.get("serving.knative.dev/configurationGeneration", ""),
         age_of(metadata.get("creationTimestamp"), now),
-        _ok(revision),
+        count_ok(revision),
         state.get("status", "Unknown"),
         state.get("reason") or "",
     )
@@ -87,7 +87,7 @@ def domain_row(domain: Json, now: float) -> Sequence[str]:
 
 def describe_service(service: Json, now: float) -> Iterator[str]:
     status = service.get("status") or {}
-    yield from _head(service, now)
+    yield from head_lines(service, now)
     yield f"URL:        {status.get('url') or ''}"
     if address := (status.get("address") or {}).get("url"):
         yield f"Address:    {address}"
@@ -98,11 +98,11 @@ def describe_service(service: Json, now: float) -> Iterator[str]:
         if tag := target.get("tag"):
             yield f"        tag {tag}: {target.get('url') or ''}"
     yield ""
-    yield from _condition_lines(service, now)
+    yield from condition_lines(service, now)
 
 
 def describe_revision(revision: Json, now: float) -> Iterator[str]:
-    yield from _head(revision, now)
+    yield from head_lines(revision, now)
     status = revision.get("status") or {}
     spec = revision["spec"]
     for container in spec["containers"]:
@@ -115,12 +115,12 @@ def describe_revision(revision: Json, now: float) -> Iterator[str]:
     yield f"Timeout:    {spec.get('timeoutSeconds')} s"
     yield f"Replicas:   {status.get('actualReplicas') or 0} of {status.get('desiredReplicas') or 0}"
     yield ""
-    yield from _condition_lines(revision, now)
+    yield from condition_lines(revision, now)
 
 
 def describe_plain(obj: Json, now: float) -> Iterator[str]:
     """A Route or a DomainMapping."""
-    yield from _head(obj, now)
+    yield from head_lines(obj, now)
     yield f"URL:        {(obj.get('status') or {}).get('url') or ''}"
     if reference := obj.get("spec", {}).get("ref"):
         yield f"Reference:  {reference['kind']} {reference.get('namespace', '')}/{reference['name']}"
@@ -128,7 +128,7 @@ def describe_plain(obj: Json, now: float) -> Iterator[str]:
         share = f"{target.get('percent') or 0:>3}%"
         yield f"Traffic:    {share}  {target.get('revisionName')} {target.get('tag') or ''}".rstrip()
     yield ""
-    yield from _condition_lines(obj, now)
+    yield from condition_lines(obj, now)
 
 
 def _target_name(target: Json, status: Json) -> str:
@@ -136,7 +136,7 @@ def _target_name(target: Json, status: Json) -> str:
     return f"{LATEST_NOTE} ({name})" if target.get("latestRevision") else name
 
 
-def _head(obj: Json, now: float) -> Iterator[str]:
+def head_lines(obj: Json, now: float) -> Iterator[str]:
     metadata = obj["metadata"]
     yield f"Name:       {metadata['name']}"
     if metadata.get("namespace"):
@@ -144,7 +144,7 @@ def _head(obj: Json, now: float) -> Iterator[str]:
     yield f"Age:        {age_of(metadata.get('creationTimestamp'), now)}"
 
 
-def _condition_lines(obj: Json, now: float) -> Iterator[str]:
+def condition_lines(obj: Json, now: float) -> Iterator[str]:
     yield "Conditions:"
     yield "  OK  TYPE                      AGE    REASON"
     marks = {"True": "++", "False": "!!", "Unknown": "??"}

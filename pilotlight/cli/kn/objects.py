@@ -92,6 +92,15 @@ def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
             say(line)
 
 
+def print_types(kinds: Sequence[Kind[Any]], *, as_json: bool) -> None:
+    """`list-types`: kinds with what they are for."""
+    names = [(kind.kind, f"{kind.plural}.{kind.group}", (kind.model.__doc__ or "").splitlines()[0]) for kind in kinds]
+    if as_json:
+        print_json([{"type": kind, "name": name, "description": text} for kind, name, text in names])
+    else:
+        print_table(("TYPE", "NAME", "DESCRIPTION"), names)
+
+
 @dataclass(frozen=True, slots=True)
 class Deleting:
     """How a delete command goes about it."""

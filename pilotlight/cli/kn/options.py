@@ -1,11 +1,12 @@
 """The flags of `service create|update|apply`, each declared once: name, type, help, and its edit of the document.
 
-`with_options` gives a command function those flags: the function gets one mapping from flag to value, holding only what
-was typed.
+`with_flags` gives a command function those of any such table: the function gets one mapping from flag to value, holding
+only what was typed, and `apply_flags` makes the edits. Eventing's kinds have tables of their own.
 """
 
 from __future__ import annotations
 
+import keyword
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +39,8 @@ class Flag:
 
     @property
     def parameter(self) -> str:
-        return self.name.removeprefix("--").replace("-", "_")
+        name = self.name.removeprefix("--").replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def declarations(self) -> list[str]:
@@ -170,23 +172,38 @@ SERVICE_FLAGS: Sequence[Flag] = (
 )
 
 
-def apply_flags(service: Json, values: Mapping[str, Any]) -> Json:
+POD_FLAGS: Sequence[Flag] = tuple(
+    _BY_NAME[name]
+    for name in (
+        *("--image", "--env-file", "--env", "--env-value-from", "--env-from", "--port", "--cmd", "--arg", "--request"),
+        *("--limit", "--volume", "--mount", "--pull-policy", "--pull-secret", "--user", "--service-account"),
+    )
+)
+"""Those that say what runs, for whatever has a template of Pods."""
+
+
+def apply_flags(document: Json, values: Mapping[str, Any], flags: Sequence[Flag] = SERVICE_FLAGS) -> Json:
     """The document with every given flag's edit made, in the table's order."""
-    for flag in SERVICE_FLAGS:
+    for flag in flags:
         if flag.parameter in values:
             value = values[flag.parameter]
-            flag.edit(service, flag.read(value) if flag.read else value)
-    return service
+            flag.edit(document, flag.read(value) if flag.read else value)
+    return document
 
 
 def with_options(command: Command) -> Command:
-    """Adds the table's flags to a command that has a parameter `flags: Mapping[str, Any]`: those that were typed."""
+    """Adds the flags of a Service."""
+    return with_flags(command, SERVICE_FLAGS)
+
+
+def with_flags(command: Command, flags: Sequence[Flag]) -> Command:
+    """Adds a table's flags to a command that has a parameter `flags: Mapping[str, Any]`: those that were typed."""
     options = [
         option(
             flag.parameter,
             Annotated[flag.type | None, typer.Option(*flag.declarations, help=flag.help, hidden=flag.hidden)],
             None,
         )
-        for flag in SERVICE_FLAGS
+        for flag in flags
     ]
     return expand(command, "flags", options, lambda given: {k: v for k, v in given.items() if v not in (None, [])})

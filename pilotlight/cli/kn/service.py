@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -15,11 +14,12 @@ import typer
 import yaml
 
 from core.clients.kubernetes import KubernetesClient
-from core.errors import AlreadyExists, Conflict
+from core.errors import AlreadyExists
 from core.resources.meta import Json
 from core.resources.serving import REVISION, SERVICE
 from core.resources.serving_labels import CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION
 from pilotlight.cli.functions import apply_service
+from pilotlight.cli.kn.changing import WRITE, change_object
 from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, service_row
 from pilotlight.cli.kn.edits import edit_image_lock
 from pilotlight.cli.kn.formats import AsJson
@@ -53,9 +53,6 @@ RevisionName = Annotated[
     str | None, typer.Option(help="Name of the new revision; {{.Service}}, {{.Generation}}, {{.Random 5}} work.")
 ]
 File = Annotated[Path | None, typer.Option("--filename", "-f", help="A Service document to start from.")]
-WRITE = {"fieldManager": "pilotlight", "fieldValidation": "Strict"}
-CONFLICTS_MAX = 8  # the platform writes statuses in bursts, each some milliseconds long
-CONFLICT_PAUSE_S = 0.02  # doubled each time
 _CONSONANTS = "bcdfghjklmnpqrstvwxyz"
 
 
@@ -96,7 +93,7 @@ def create_command(
                 raise
             metadata = document["metadata"]
             replaced = partial(_in_place_of, document)
-            created = await _change(client, metadata["name"], metadata["namespace"], replaced)
+            created = await change_object(client, SERVICE, metadata["name"], metadata["namespace"], replaced)
         return await wait_ready(client, SERVICE, created, waiting, note)
 
     _tell(session.run(work), "created", waiting, as_json=as_json)
@@ -138,7 +135,7 @@ def update_command(
     async def work(client: KubernetesClient) -> Json:
         locked = lock_to_digest and "image" not in flags
         running = await _running_revision(client, name, scope) if locked else None
-        updated = await _change(client, name, scope, partial(change, running))
+        updated = await change_object(client, SERVICE, name, scope, partial(change, running))
         return await wait_ready(client, SERVICE, updated, waiting, note)
 
     _tell(session.run(work), "updated", waiting, as_json=as_json)
@@ -246,20 +243,6 @@ def _name_revision(service: Json, revision_name: str | None, generation: int) ->
         metadata["name"] = name
     elif generation > 1:
         metadata.pop("name", None)
-
-
-async def _change(client: KubernetesClient, name: str, namespace: str, change: Callable[[Json], Json]) -> Json:
-    """Reads, changes, replaces; again where the platform wrote in between (a status, mostly)."""
-    for attempt in range(CONFLICTS_MAX):
-        service = await client.get(SERVICE, name, namespace)
-        service.pop("status", None)
-        try:
-            return await client.replace(SERVICE, change(service), **WRITE)
-        except Conflict:
-            if attempt == CONFLICTS_MAX - 1:
-                raise
-            await asyncio.sleep(CONFLICT_PAUSE_S * 2**attempt)
-    raise AssertionError("unreachable")
 
 
 def _in_place_of(document: Json, existing: Json) -> Json:
