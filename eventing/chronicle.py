@@ -87,7 +87,7 @@ class Chronicle:
         finally:
             self._listeners.remove(listener)
 
-    def accepted(self, stream: str, offset: int, event: Event, wanted_by: Iterable[str]) -> None:
+    def accepted(self, stream: str, offset: int | None, event: Event, wanted_by: Iterable[str]) -> None:
         """Ask `heard` first: this is for listeners alone."""
         names = ", ".join(wanted_by)
         self._tell(What.ACCEPTED, stream, offset, event, None, f"for {names}" if names else "no subscription wants it")

@@ -15,11 +15,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from core.clients import rabbitmq_wire as wires
 from core.clients.rabbitmq_access import Access
-from core.clients.rabbitmq_terms import Content, Exchange, Heard, Queue, RabbitmqDown, RabbitmqRefused, Thing
+from core.clients.rabbitmq_terms import Content, Exchange, Queue, RabbitmqDown, RabbitmqRefused, Received, Thing
 from core.clients.rabbitmq_wire import Mailbox, Wire
 from core.errors import TooManyRequests
 
@@ -109,9 +109,9 @@ class Session:
 
         A consumer that RabbitMQ ends, because the queue was deleted, ends the session.
         """
-        wire = self._require()
-        channel = await self._ask(lambda wire: wires.consume(wire, queue, prefetch, heard))
-        return Consumer(self, wire, channel)
+        consumer = Consumer(self, self._require(), heard)
+        await self._ask(lambda wire: wires.consume(wire, queue, prefetch, consumer.hear))
+        return consumer
 
     async def leave(self, channel: Any) -> None:
         """A consumer's."""
@@ -159,16 +159,23 @@ class Session:
 
 
 class Consumer:
-    """A queue being read. Called on the loop."""
+    """A queue being read."""
 
-    def __init__(self, session: Session, wire: Wire, channel: Any) -> None:
+    def __init__(self, session: Session, wire: Wire, heard: Heard) -> None:
         self._session = session
         self._wire = wire
-        self._channel = channel
+        self._heard: Heard | None = heard
+        self._channel: Any = None
 
     @property
     def alive(self) -> bool:
         return self._session.alive
+
+    def hear(self, channel: Any, received: Received | None) -> None:
+        """From the wire: a message, or first of all the channel."""
+        self._channel = channel
+        if received is not None and self._heard is not None:
+            self._heard(self, received)
 
     def ack(self, tag: int) -> None:
         """Where the session has ended it does nothing: the message comes again."""
@@ -177,8 +184,12 @@ class Consumer:
 
     async def cancel(self) -> None:
         """Hears nothing more; what was not acknowledged goes back into the queue."""
+        self._heard = None
         with contextlib.suppress(RabbitmqDown, RabbitmqRefused):
             await self._session.leave(self._channel)
+
+
+Heard: TypeAlias = Callable[[Consumer, Received], None]
 
 
 def _settle(done: asyncio.Future[None], error: Exception | None) -> None:

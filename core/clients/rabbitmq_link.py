@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 15.0
-PATIENCE_S: Final = 3.0
+PATIENCE_S: Final = 1.0
 """How long the first connection may keep a start."""
 
 Find: TypeAlias = Callable[[], Awaitable[Access]]
@@ -38,6 +38,7 @@ class Link:
         self.session: Session | None = None
         self.trouble = "RabbitMQ has not been reached yet"
         self.proven = False  # it has been up once
+        self.access: Access | None = None  # where it was last sought
         self._name = name
         self._find = find
         self._prepare = prepare
@@ -72,7 +73,8 @@ class Link:
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                session = Session(await self._find(), self._name)
+                self.access = await self._find()
+                session = Session(self.access, self._name)
                 try:
                     await session.open()
                     await self._prepare(session)

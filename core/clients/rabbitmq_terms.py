@@ -5,7 +5,7 @@ Everything is durable. `core/clients/rabbitmq.py` takes and gives these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -69,6 +69,3 @@ class Content:
 class Received:
     content: Content
     tag: int
-
-
-Heard: TypeAlias = Callable[[Received], None]

@@ -18,14 +18,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_terms import (
     NOT_FOUND,
     Content,
     Exchange,
-    Heard,
     Queue,
     RabbitmqDown,
     RabbitmqRefused,
@@ -42,6 +41,7 @@ ANSWER_S: Final = 15.0
 """To anything but a message: a quorum queue without a leader never answers who wants to consume."""
 CONFIRM_S: Final = 30.0
 """How long a published message may go unconfirmed: a quorum that has no majority says nothing."""
+Hear: TypeAlias = Callable[[Any, Received | None], None]
 _REFUSALS: Final = (403, 530)  # of a connection: user, virtual host
 
 
@@ -250,27 +250,28 @@ async def depth(wire: Wire, queue: str) -> int:
     return int(frame.method.message_count)
 
 
-async def consume(wire: Wire, queue: str, prefetch: int, heard: Heard) -> Any:
-    """The channel that `ack` and `leave` are given."""
+async def consume(wire: Wire, queue: str, prefetch: int, hear: Hear) -> None:
+    """`hear` is told of the channel, which `ack` and `leave` are given, and then of each message."""
     channel = await wire.open_channel()
-    await channel.ask(channel.raw.basic_qos, prefetch_count=prefetch)
+    raw = channel.raw
+    wire.tell(hear, raw, None)
+    await channel.ask(raw.basic_qos, prefetch_count=prefetch)
 
     def on_message(_: Any, method: Any, properties: Any, body: bytes) -> None:
-        wire.tell(heard, Received(_content(properties, body), method.delivery_tag))
+        wire.tell(hear, raw, Received(_content(properties, body), method.delivery_tag))
 
     def on_close(_: Any, error: BaseException) -> None:
         if not isinstance(error, _pika("exceptions").ChannelClosedByClient):
             wire.lose(_sentence(error))
 
-    channel.raw.add_on_cancel_callback(lambda _: wire.lose(f"queue {queue} was deleted"))
+    raw.add_on_cancel_callback(lambda _: wire.lose(f"queue {queue} was deleted"))
     try:
-        await channel.ask(channel.raw.basic_consume, queue=queue, on_message_callback=on_message)
+        await channel.ask(raw.basic_consume, queue=queue, on_message_callback=on_message)
     except asyncio.CancelledError:
-        if channel.raw.is_open:
-            channel.raw.close()
+        if raw.is_open:
+            raw.close()
         raise
-    channel.raw.add_on_close_callback(on_close)
-    return channel.raw
+    raw.add_on_close_callback(on_close)
 
 
 def ack(channel: Any, tag: int) -> None:

@@ -41,7 +41,7 @@ class EventLog:
         self._commits = Commits(self._file, clock, Fresh(_FRESH_BYTES))
         self._streams = Streams()
         self.dead_letters = DeadLetters(self._commits, self._file.rows, clock)
-        self._subscriptions = Subscriptions(self._streams, self._commits, self.dead_letters)
+        self.subscriptions = Subscriptions(self._streams, self._commits, self.dead_letters)
         self._upkeep = Upkeep(self._streams, self._commits, self._file, clock)
 
     async def open(self) -> None:
@@ -49,7 +49,7 @@ class EventLog:
         contents = await self._file.open()
         for row, size in contents.streams:
             self._streams.restore(row, size)
-        self._subscriptions.restore(contents)
+        self.subscriptions.restore(contents)
         self.cut_off = contents.cut_off
         self.dead_letters.last = contents.last_dead_letter
 
@@ -155,7 +155,7 @@ class EventLog:
 
     async def drop_stream(self, name: str) -> None:
         """Deletes a stream with its records and subscriptions; its dead letters stay. StoreFull: call again."""
-        await self._subscriptions.drop_all(name)
+        await self.subscriptions.drop_all(name)
         await self._upkeep.drop(name)
 
     # -- subscriptions -------------------------------------------------------------------------------------------------
@@ -163,12 +163,12 @@ class EventLog:
     async def subscribe(self, subscription: str, stream: str, start: Start) -> Cursor:
         """The subscription's cursor: where it was, or a new one at `start`, synced before it is returned. StoreFull."""
         offset = await self.offset_at(stream, start.value) if start.origin is Origin.TIME else int(start.value)
-        return await self._subscriptions.subscribe(subscription, stream, start, offset)
+        return await self.subscriptions.subscribe(subscription, stream, start, offset)
 
     async def unsubscribe(self, subscription: str, keep_position: bool = False) -> None:
         """Retention no longer waits for it. With `keep_position`, `subscribe` goes on where it was. StoreFull."""
-        await self._subscriptions.unsubscribe(subscription, keep_position)
+        await self.subscriptions.unsubscribe(subscription, keep_position)
 
     def cursor(self, subscription: str) -> Cursor | None:
         """The cursor that `subscribe` returned, until `unsubscribe`."""
-        return self._subscriptions.get(subscription)
+        return self.subscriptions.get(subscription)

@@ -36,6 +36,10 @@ class Subscriptions:
     def get(self, subscription: str) -> Cursor | None:
         return self._held.get(subscription)
 
+    def of(self, stream: str) -> list[str]:
+        """The names of those that are held."""
+        return [name for name, cursor in self._held.items() if cursor.stream == stream]
+
     def restore(self, contents: Contents) -> None:
         """What the file holds of cursors and of failed attempts."""
         streams = {stream.number: stream for stream in self._streams}

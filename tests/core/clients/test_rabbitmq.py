@@ -51,7 +51,7 @@ def test_what_is_published_and_confirmed_is_heard_with_all_it_had(rabbitmq: Rabb
         sent = Content(b"\x00body", "text/plain", headers, "m1")
         await session.publish("x", "key", sent)
         heard: list[Received] = []
-        consumer = await session.consume("q", 10, heard.append)
+        consumer = await session.consume("q", 10, lambda _, received: heard.append(received))
         await until(lambda: bool(heard))
         assert heard[0].content == sent
         consumer.ack(heard[0].tag)
@@ -69,7 +69,7 @@ def test_one_publish_reaches_all_the_queues_that_it_names(rabbitmq: Rabbitmq, vh
         await session.publish("x", "a", Content(b"1", headers={"BCC": ["c"]}))
         assert [await session.depth(name) for name in "abc"] == [1, 0, 1]
         heard: list[Received] = []
-        await session.consume("c", 10, heard.append)
+        await session.consume("c", 10, lambda _, received: heard.append(received))
         await until(lambda: bool(heard))
         assert heard[0].content.headers == {}  # whom else it was for is not told
 
@@ -97,7 +97,7 @@ def test_a_refusal_is_an_answer_and_the_session_goes_on(rabbitmq: Rabbitmq, vhos
             await session.depth("nowhere")
         assert refused.value.code == NOT_FOUND
         with pytest.raises(RabbitmqRefused, match="no queue 'nowhere'"):
-            await session.consume("nowhere", 1, lambda _: None)
+            await session.consume("nowhere", 1, lambda *_: None)
         await session.declare(Exchange("x"))
         with pytest.raises(RabbitmqRefused, match="inequivalent arg 'type'"):
             await session.declare(Exchange("x", "headers"))
@@ -115,13 +115,13 @@ def test_no_more_is_heard_than_prefetched_and_what_is_not_acknowledged_comes_aga
         await session.declare(Queue("q"))
         await asyncio.gather(*(session.publish("", "q", Content(str(n).encode())) for n in range(5)))
         heard: list[Received] = []
-        consumer = await session.consume("q", 2, heard.append)
+        consumer = await session.consume("q", 2, lambda _, received: heard.append(received))
         await until(lambda: len(heard) == 2)
         consumer.ack(heard[0].tag)
         await until(lambda: len(heard) == 3)
         await consumer.cancel()
         again: list[Received] = []
-        await session.consume("q", 10, again.append)
+        await session.consume("q", 10, lambda _, received: again.append(received))
         await until(lambda: len(again) == 4)
         assert sorted(each.content.body for each in again) == [b"1", b"2", b"3", b"4"]
 
@@ -133,7 +133,7 @@ def test_a_thousand_are_confirmed_in_the_order_of_their_coming(rabbitmq: Rabbitm
         await session.declare(Queue("q"))
         await asyncio.gather(*(session.publish("", "q", Content(str(n).encode())) for n in range(1000)))
         heard: list[Received] = []
-        await session.consume("q", 1000, heard.append)
+        await session.consume("q", 1000, lambda _, received: heard.append(received))
         await until(lambda: len(heard) == 1000)
         assert [int(each.content.body) for each in heard] == list(range(1000))
 
@@ -143,7 +143,7 @@ def test_a_thousand_are_confirmed_in_the_order_of_their_coming(rabbitmq: Rabbitm
 def test_a_queue_deleted_under_its_consumer_ends_the_session_and_says_so(rabbitmq: Rabbitmq, vhost: str) -> None:
     async def use(session: Session) -> None:
         await session.declare(Queue("q"))
-        await session.consume("q", 1, lambda _: None)
+        await session.consume("q", 1, lambda *_: None)
         rabbitmq.ask("DELETE", f"queues/{vhost}/q")
         assert await session.ended() == "queue q was deleted"
         for attempt in (lambda: session.publish("", "q", Content(b"")), session._require):
@@ -190,7 +190,7 @@ def test_closing_sends_what_was_handed_over(rabbitmq: Rabbitmq, vhost: str) -> N
         other = Session(access(rabbitmq, vhost), "other")
         await other.open()
         heard: list[Received] = []
-        consumer = await other.consume("q", 1, heard.append)
+        consumer = await other.consume("q", 1, lambda _, received: heard.append(received))
         await until(lambda: bool(heard))
         consumer.ack(heard[0].tag)
         await other.close()

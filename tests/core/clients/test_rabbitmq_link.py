@@ -58,7 +58,7 @@ def test_a_link_survives_the_death_of_its_rabbitmq(rabbitmq: Rabbitmq, vhost: st
         await asyncio.to_thread(rabbitmq.start)
         second = await link.up(after=first)
         heard: list[Received] = []
-        await second.consume("q", 1, heard.append)
+        await second.consume("q", 1, lambda _, received: heard.append(received))
         await until(lambda: bool(heard))
         assert link.trouble == ""
 
@@ -81,7 +81,7 @@ def test_what_was_under_way_when_it_died_fails_or_was_stored(rabbitmq: Rabbitmq,
         assert all(result is None or isinstance(result, RabbitmqDown) for result in results)
         await asyncio.to_thread(rabbitmq.start)
         heard: set[bytes] = set()
-        await (await link.up(after=session)).consume("q", 5000, lambda received: heard.add(received.content.body))
+        await (await link.up(after=session)).consume("q", 5000, lambda _, received: heard.add(received.content.body))
         await until(lambda: confirmed <= heard)
 
     with_link(find, use)

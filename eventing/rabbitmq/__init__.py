@@ -1,0 +1,1 @@
+"""What broker class and source have in common where it comes to RabbitMQ."""
