@@ -23,7 +23,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 install: $(VENV)/installed ## make .venv and install the platform in it
 
-demo: install ## watch a function start from zero, scale with a burst and go back to zero
+demo: install ## watch a function wake, scale with a burst and sleep again; then an order go through a broker
 	$(BIN)/pilotlight demo
 
 test: $(VENV)/installed-dev ## install what the tests need and run them all

@@ -1,4 +1,4 @@
-"""demo: a function's whole life in a minute, on a platform of its own that is gone afterwards."""
+"""demo: a function's whole life and an event's in a minute, on a platform of its own that is gone afterwards."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json
 from core.settings.config_maps import AUTOSCALER, SYSTEM_NAMESPACE
+from pilotlight.cli.demo_shop import open_shop, order, until_asleep
 from pilotlight.cli.documents import FunctionOptions, make_service
 from pilotlight.cli.functions import apply_service, invoke, parse_server_timing, timing_line
 from pilotlight.cli.output import console, say
@@ -32,6 +33,8 @@ from pilotlight.cli.waiting import Waiting
 from pilotlight.datadir import DataDir, Running
 from pilotlight.options import PlatformOptions
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+SHOP = EXAMPLES / "shop"
 NAME = "hello"
 BURST = 200
 BURST_SECONDS = 4  # how long each request of the burst takes: long enough to see replicas rise
@@ -45,7 +48,7 @@ def demo_command(
     context: typer.Context,
     source: Annotated[Path | None, typer.Option(help="The function to show.")] = None,
 ) -> None:
-    """Start a platform, call a sleeping function, send a burst, watch it go back to zero."""
+    """Start a platform, call a sleeping function, send a burst, watch it go back to zero; then order at a shop."""
     folder = source or _example()
     root = Path(tempfile.mkdtemp(prefix="pilotlight-demo-"))
     session = Session(DataDir(root))
@@ -75,6 +78,10 @@ async def show(client: KubernetesClient, session: Session, running: Running, fol
     revision = service["status"]["latestReadyRevisionName"]
     step(f"deployed {folder.name} as revision {revision}: {service['status']['url']}")
 
+    if SHOP.is_dir():
+        await open_shop(client, SHOP)
+        step("opened a shop for later: a broker, two triggers, two functions")
+
     step("waiting for it to fall asleep")
     await follow_scale(client, revision, until_zero=True)
 
@@ -96,6 +103,11 @@ async def show(client: KubernetesClient, session: Session, running: Running, fol
 
     step("silence: back to zero")
     await follow_scale(client, revision, until_zero=True)
+    if SHOP.is_dir():
+        await until_asleep(client)
+        step("an order for the shop, where everybody sleeps")
+        elapsed_s = await order(client, running)
+        step(f"from order to shipping in {elapsed_s * 1000:.0f} ms: two functions woken, one reply")
 
 
 async def send_burst(gateway: str, url: str) -> Counter[int]:
@@ -163,7 +175,7 @@ def step(text: str) -> None:
 
 def _example() -> Path:
     """examples/hello of the checkout. UsageProblem where this is an installed package without one."""
-    folder = Path(__file__).parent.parent.parent / "examples" / "hello"
+    folder = EXAMPLES / "hello"
     if not folder.is_dir():
         raise UsageProblem(
             "examples/hello is not here: run `make demo` in a checkout, or give a function with --source"

@@ -15,7 +15,17 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing(tmp_path: Path) -> No
     )
     assert ended.returncode == 0, ended.stderr
     story = ended.stdout
-    for chapter in ("platform up in", "a request from zero: Hello, Ada!", "cold ", "200 answered 200", "back to zero"):
+    for chapter in (
+        "platform up in",
+        "a request from zero: Hello, Ada!",
+        "cold ",
+        "200 answered 200",
+        "back to zero",
+        "202 to its producer",
+        "trigger orders: 200",
+        "trigger shipping: 204",
+        "two functions woken",
+    ):
         assert chapter in story
     most = max(int(line.split()[1]) for line in story.splitlines() if line.startswith("    replicas"))
     assert most > 1, story
