@@ -1,8 +1,9 @@
 """Events over HTTP: the site (`core.inside.Site`) at which brokers, channels and sinks are reached.
 
-POST takes one event or a batch and answers 202 once all of it is stored; OPTIONS is the webhook handshake. Every other
-answer is `application/problem+json` with a sentence that says what was found and what is allowed. Runs on the gateway's
-loop for each event: no task, no log line unless something of ours is broken.
+POST takes one event or a batch and answers 202 once all of it is stored (an intake may have more to say: its result is
+then a `Reply`); OPTIONS is the webhook handshake. Every other answer is `application/problem+json` with a sentence that
+says what was found and what is allowed. Runs on the gateway's loop for each event: no task, no log line unless
+something of ours is broken.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ def _settled(done: Done, stored: Stored) -> None:
     elif (error := stored.exception()) is not None:
         done(failure(error))
     else:
-        done(ACCEPTED)
+        said = stored.result()
+        done(said if isinstance(said, Reply) else ACCEPTED)
 
 
 def invalid(found: Invalid) -> Reply:

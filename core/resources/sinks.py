@@ -29,6 +29,8 @@ from core.resources.sources_kafka import Net
 CONTENT_MODES: Final = ("binary", "structured")
 EXECUTION_MODE: Final = "KNATIVE_EXECUTION_MODE"
 BATCH: Final = "batch"
+SINK_NAME_LABEL: Final = f"{SINKS_GROUP}/job-sink-name"  # on the Jobs of a JobSink
+SINK_ID_LABEL: Final = f"{SINKS_GROUP}/job-sink-id"  # … by event
 
 KAFKA_SINK_CONDITIONS: Final = ConditionSet((ADDRESSABLE, "TopicReady", "ConfigMapUpdated", "ProbeSucceeded"))
 JOB_SINK_CONDITIONS: Final = ConditionSet((ADDRESSABLE, EVENT_POLICIES_READY))

@@ -22,13 +22,14 @@ from eventing.controllers.leftovers import Leftovers
 from eventing.controllers.subscription import SubscriptionReconciler
 from eventing.controllers.trigger import TriggerReconciler
 from eventing.controllers.world import World
+from eventing.sinks.registry import SINKS
 from eventing.sources.registry import SOURCES
 
 
 @dataclass(frozen=True, slots=True)
 class Controllers:
-    """`doors`: the kinds that events come in by, with who opens them, in order. `services`: what sources do beside
-    being reconciled."""
+    """`doors`: the kinds that events come in by, with who opens them, in order. `services`: what sources and
+    sinks do beside being reconciled."""
 
     world: World
     all: Sequence[Controller]
@@ -49,7 +50,7 @@ def make_controllers(world: World) -> Controllers:
     event_types, brokers = EventTypeReconciler(world, inlets.catalogue), BrokerReconciler(world, inlets)
     channels, in_memory = ChannelReconciler(world), InMemoryChannelReconciler(world, inlets)
     sequences, parallels = FlowReconciler(world, inlets, SEQUENCES), FlowReconciler(world, inlets, PARALLELS)
-    sources = [make(world) for make in SOURCES.values()]
+    sources, sinks = [make(world) for make in SOURCES.values()], [make(world) for make in SINKS.values()]
     return Controllers(
         world,
         [
@@ -59,7 +60,7 @@ def make_controllers(world: World) -> Controllers:
             SubscriptionReconciler(world).controller(),
             NewsReconciler(world, inlets.catalogue).controller(),
             Leftovers(world).controller(),
-            *(source.controller() for source in sources),
+            *(each.controller() for each in (*sources, *sinks)),
         ],
         [
             (EVENT_TYPE, event_types.reconcile),  # schemas are in force before the first event
@@ -68,6 +69,7 @@ def make_controllers(world: World) -> Controllers:
             (IN_MEMORY_CHANNEL, in_memory.reconcile),
             (SEQUENCE, sequences.reconcile),
             (PARALLEL, parallels.reconcile),
+            *((sink.kind, sink.reconcile) for sink in sinks),
         ],
-        [service for source in sources for service in source.services],
+        [service for each in (*sources, *sinks) for service in each.services],
     )

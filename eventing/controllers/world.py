@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from core.inside import Sites
+from core.inside import Site, Sites
 from core.reconcile.events import Recorder
 from core.reconcile.objects import Objects
 from core.resources.hosts import Hosts
@@ -41,6 +41,10 @@ class Doors:
         self._broker_site = Ingress(by_path(self.brokers), "broker")
         self._outside = ""
         sites.put(BROKER_HOST, self._broker_site)
+
+    def open_site(self, host: str, site: Site) -> None:
+        """A sort of sink that answers by itself, for instances only."""
+        self._sites.put(host, site)
 
     def open_outside(self, domain: str) -> str:
         """The host at which brokers are reached from outside; there is one."""
