@@ -133,6 +133,33 @@ def test_a_subscriber_that_is_gone_ends_the_run_and_not_the_subscription(tmp_pat
     asyncio.run(main())
 
 
+def test_a_run_ends_with_whoever_asked_for_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as world:
+            await with_history(world, 50)
+            await world.received("fn", 50)
+            gate = world.people.gates["fn"] = asyncio.Event()
+            await world.apply(
+                TRIGGER, "t", {"broker": "main", "subscriber": {"uri": "http://fn/"}},
+                annotations={"pilotlight.dev/parallelism": "2"},
+            )  # fmt: skip
+
+            async def edited() -> bool | None:
+                return world.plane.running[NAME].subscription.parallelism == 2 or None
+
+            await until(edited, "the trigger is as it was")
+            replay = await plan(world)
+            async with asyncio.TaskGroup() as group:
+                run = group.create_task(replay.run())
+                await world.received("fn", 52)
+                run.cancel()
+            gate.set()
+            assert replay.feed.counts.delivered == 0
+            assert len(world.people.ids("fn")) == 52, "the two that were under way, and no more"
+
+    asyncio.run(main())
+
+
 def test_redriven_copies_are_not_replayed_beside_their_originals(tmp_path: Path) -> None:
     async def main() -> None:
         async with eventing(tmp_path) as world:
