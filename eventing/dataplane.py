@@ -106,12 +106,16 @@ class DataPlane:
             task = await start_alone(self._tasks, broker.run, f"broker:{broker.name}", self._pause)
             self._brokers[broker.name] = (broker, task)
 
-    async def drop_stream(self, name: str) -> None:
-        """With its subscriptions. What is stored stays until the log is told to forget it."""
+    async def drop_stream(self, name: str, *, erase: bool = False) -> None:
+        """With its subscriptions; `erase`: with what it has stored. TemporaryError: call again."""
         for subscription in [each for each, stream in self.streams_of.items() if stream == name]:
             await self.drop(subscription)
-        if (found := self._brokers.pop(name, None)) is not None:
-            await _cancel(found[1])
+        if (found := self._brokers.get(name)) is not None:
+            broker, task = found
+            if erase:
+                await broker.erase()
+            del self._brokers[name]
+            await _cancel(task)
 
     async def put(self, subscription: Subscription, stream: str) -> None:
         """Runs it. NotFound where there is no such stream; StoreFull, TemporaryError."""
@@ -137,11 +141,15 @@ class DataPlane:
             running.tasks.append(task)
 
     async def drop(self, name: str, *, keep_position: bool = False) -> None:
-        """Ends it. A position that is kept is taken up again by a subscription of the same name."""
+        """Ends it. A position that is kept is taken up again by a subscription of the same name.
+
+        StoreFull, TemporaryError: call again.
+        """
         await self.hold(name)
-        stream = self.streams_of.pop(name, None)
+        stream = self.streams_of.get(name)
         if stream is not None and (broker := self.stream(stream)) is not None:
             await broker.unsubscribe(name, keep_position=keep_position)
+        self.streams_of.pop(name, None)
 
     async def reserve(self, name: str, stream: str, start: Start) -> None:
         """Events from here on wait for a subscription that cannot run yet. StoreFull, TemporaryError."""

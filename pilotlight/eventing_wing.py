@@ -14,13 +14,14 @@ from core.clock import Clock
 from core.inside import Call, Caller, Reply, Sites
 from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder
-from core.resources.eventing_labels import LOG_CLASSES
+from core.resources.eventing_labels import LOG_CLASSES, RABBITMQ_CLASS
 from core.resources.hosts import Hosts
 from core.resources.meta import Json
 from core.settings.config_maps import DOMAIN, SINKS
 from core.settings.sinks import Address
 from core.store.base import Store
 from core.tasks import Service, Started
+from eventing.brokers.base import Broker
 from eventing.brokers.embedded import EmbeddedBroker
 from eventing.chronicle import Chronicle
 from eventing.controllers.registry import make_controllers
@@ -75,6 +76,11 @@ def make_eventing(house: Surroundings) -> EventingWing:
     async def embedded(stream: str, broker: Json) -> EmbeddedBroker:
         return EmbeddedBroker(stream, log, clock, chronicle)
 
+    async def rabbitmq(stream: str, broker: Json) -> Broker:
+        from eventing.rabbitmq.configuration import make_broker  # loaded where there is such a Broker
+
+        return await make_broker(world, log, chronicle, stream, broker)
+
     world = World(
         store=house.store,
         clock=clock,
@@ -85,7 +91,7 @@ def make_eventing(house: Surroundings) -> EventingWing:
         plane=plane,
         log=log,
         doors=Doors(house.sites, plane.places),
-        brokers=dict.fromkeys(LOG_CLASSES, embedded),
+        brokers={**dict.fromkeys(LOG_CLASSES, embedded), RABBITMQ_CLASS: rabbitmq},
     )
     controllers = make_controllers(world)
     services: list[tuple[str, Service]] = [

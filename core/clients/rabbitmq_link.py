@@ -43,6 +43,7 @@ class Link:
         self._find = find
         self._prepare = prepare
         self._clock = clock
+        self.changed: Callable[[], None] = lambda: None  # it is up, or down
         self._news = asyncio.Condition()
 
     async def run(self, started: Started) -> None:
@@ -96,3 +97,4 @@ class Link:
             self.session, self.trouble = session, trouble
             self.proven = self.proven or session is not None
             self._news.notify_all()
+        self.changed()

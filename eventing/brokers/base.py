@@ -72,6 +72,10 @@ class Broker(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str:
+        """Why it has never been able to take an event; empty once it could."""
+
     async def run(self, started: Started) -> None:
         """Its upkeep and its connections, until canceled."""
 
@@ -89,3 +93,6 @@ class Broker(Protocol):
 
     async def unsubscribe(self, name: str, *, keep_position: bool = False) -> None:
         """It will not come back; with `keep_position` it may, and goes on where it was."""
+
+    async def erase(self) -> None:
+        """Forgets everything that it stored: it will not come back. TemporaryError: call again."""

@@ -152,6 +152,8 @@ class LogFeed:
 class EmbeddedBroker:
     """`base.Broker` over one stream of the event log."""
 
+    trouble = ""
+
     def __init__(self, name: str, log: EventLog, clock: Clock, chronicle: Chronicle) -> None:
         self.name = name
         self._chronicle = chronicle
@@ -192,6 +194,9 @@ class EmbeddedBroker:
         if self._feeds.pop(name, None) is not None:
             self._matcher.remove(name)
         await self._log.unsubscribe(name, keep_position)
+
+    async def erase(self) -> None:
+        await self._log.drop_stream(self.name)
 
     def _committed(self, records: Sequence[Record]) -> None:
         feeds, match = self._feeds, self._matcher.match

@@ -131,7 +131,10 @@ class RabbitmqBroker:
 
     async def unsubscribe(self, name: str, *, keep_position: bool = False) -> None:
         """With `keep_position` its queue stays, and goes on to get what it wants."""
-        if keep_position or name not in self._queues:
+        if name not in self._queues:
+            return
+        if keep_position:
+            await self._ground.log.unsubscribe(name, keep_position=True)
             return
         await self._publishing.require().delete(Queue(self._queues[name]))
         await self._ground.log.unsubscribe(name)
@@ -167,7 +170,7 @@ class RabbitmqBroker:
                     "StartNotPossible",
                 )
             await self._publishing.require().declare(*self._things(queue_of(self.name, name)))
-            await self._ground.log.subscribe(name, self.name, NOW)
+        await self._ground.log.subscribe(name, self.name, NOW)  # who is to get events in the next life, from the first
         self._enter(name, wanted)
 
     def _enter(self, name: str, wanted: Filter) -> None:

@@ -30,6 +30,8 @@ from eventing.plans import broker_stream
 WORKING: Final = ("IngressReady", "TriggerChannelReady", "FilterReady")
 """What is one thing here, and three Deployments in Knative: taking events, keeping them, matching them."""
 RETRY_S: Final = 10.0
+LOOK_S: Final = 1.0
+"""How soon a broker that is still on its way up is looked at again."""
 
 
 class BrokerReconciler:
@@ -86,11 +88,14 @@ class BrokerReconciler:
                 )
             entrance = await self._inlets.open(stream, broker, make, options, class_name)
         except (PermanentError, TemporaryError) as error:
-            for kind in WORKING:
-                conditions.mark_false(kind, "BrokerNotRunning", str(error))
+            _mark_not_running(conditions, str(error))
             return RETRY_S if isinstance(error, TemporaryError) else None
         self._opened.add(key)
         world.doors.open_broker(f"/{key.namespace}/{key.name}", stream, entrance)
+        running = world.plane.stream(stream)
+        if running is not None and running.trouble:
+            _mark_not_running(conditions, running.trouble)  # a producer is told 503, and comes again
+            return LOOK_S
         for kind in WORKING:
             conditions.mark_true(kind)
         return None
@@ -118,3 +123,8 @@ class BrokerReconciler:
             conditions.mark_false(DEAD_LETTER_SINK_RESOLVED, "Unable to get the DeadLetterSink's URI", str(error))
         else:
             conditions.mark_true(DEAD_LETTER_SINK_RESOLVED)
+
+
+def _mark_not_running(conditions: Conditions, why: str) -> None:
+    for kind in WORKING:
+        conditions.mark_false(kind, "BrokerNotRunning", why)

@@ -114,12 +114,12 @@ class Inlets:
 
     async def close(self, stream: str, *, forget: bool) -> None:
         """With its subscriptions. `forget`: with what it had stored."""
-        self._made.pop(stream, None)
         self.catalogue.detach(stream)
         self._world.plane.entrances.pop(stream, None)
-        await self._world.plane.drop_stream(stream)
+        await self._world.plane.drop_stream(stream, erase=forget)
         if forget:
-            await self._world.log.drop_stream(stream)
+            await self._world.log.drop_stream(stream)  # of one that never ran in this life, too
+        self._made.pop(stream, None)
 
     async def _recall(self, stream: str, entrance: Entrance) -> None:
         """After a restart, the duplicates of what came before it are known."""

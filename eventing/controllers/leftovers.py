@@ -42,7 +42,7 @@ class Leftovers:
         return controller
 
     async def reconcile(self, key: ObjectKey) -> None:
-        """StoreFull: again later."""
+        """StoreFull, TemporaryError: again later."""
         world = self._world
         for stream in world.log.streams():
             if await self._is_lost(stream.name, STREAMS):
@@ -55,7 +55,7 @@ class Leftovers:
                     subscription, SUBSCRIPTIONS
                 ):
                     log.info("dropping a position of an object that is gone", subscription=subscription)
-                    await world.log.unsubscribe(subscription)
+                    await (world.plane.stream(stream.name) or world.log).unsubscribe(subscription)
 
     async def _is_lost(self, name: str, kinds: Mapping[str, Kind[Any]]) -> bool:
         """Of one whose name says of which object it is, and there is none."""

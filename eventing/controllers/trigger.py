@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from core.errors import AlreadyExists
+from core.errors import AlreadyExists, PermanentError
 from core.reconcile.controller import Controller, Watched, itself
 from core.reconcile.references import References
 from core.resources.conditions import Conditions, find_condition
@@ -63,7 +63,10 @@ class TriggerReconciler:
         wanted = _compile(trigger, conditions)
         ends = await self._ends(trigger, broker, conditions, status)
         conditions.mark_true(OIDC_READY, "authentication-oidc feature disabled", "")
-        await self._run(key, trigger, broker, wanted, ends, conditions)
+        try:
+            await self._run(key, trigger, broker, wanted, ends, conditions)
+        except PermanentError as error:  # its class of Broker cannot do what it asks for
+            conditions.mark_false(SUBSCRIPTION_READY, error.reason, str(error))
         await self._world.write_status(TRIGGER, trigger, {**status, "conditions": conditions.to_json()})
 
     async def _broker(self, trigger: Json, key: ObjectKey) -> Json | None:

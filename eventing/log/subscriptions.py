@@ -37,8 +37,9 @@ class Subscriptions:
         return self._held.get(subscription)
 
     def of(self, stream: str) -> list[str]:
-        """The names of those that are held."""
-        return [name for name, cursor in self._held.items() if cursor.stream == stream]
+        """The names of all, also of those that were let go of with their positions."""
+        cursors = (*self._held.values(), *self._released.values())
+        return [cursor.subscription for cursor in cursors if cursor.stream == stream]
 
     def restore(self, contents: Contents) -> None:
         """What the file holds of cursors and of failed attempts."""

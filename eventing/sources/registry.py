@@ -15,6 +15,13 @@ def _ping(world: World) -> Source:
     return PingSources(world)
 
 
+def _rabbitmq(world: World) -> Source:
+    from eventing.sources.rabbitmq import RabbitmqSources
+
+    return RabbitmqSources(world)
+
+
 SOURCES: Final[Mapping[str, Callable[[World], Source]]] = {
     "ping": _ping,
+    "rabbitmq": _rabbitmq,
 }

@@ -14,7 +14,7 @@ from core.errors import NotFound
 from core.inside import Call, Reply, Sites
 from core.reconcile.events import Recorder
 from core.resources.conditions import find_condition
-from core.resources.eventing_labels import LOG_CLASSES
+from core.resources.eventing_labels import LOG_CLASSES, RABBITMQ_CLASS
 from core.resources.hosts import Hosts
 from core.resources.kinds import KINDS
 from core.resources.meta import AdmissionContext, Json, Kind
@@ -23,6 +23,7 @@ from core.settings.config_maps import CONFIG_MAPS, settings_of
 from core.store.memory import MemoryStore
 from core.tasks import start_service
 from eventing.brokers.embedded import EmbeddedBroker
+from eventing.brokers.rabbitmq import RabbitmqBroker
 from eventing.chronicle import Chronicle
 from eventing.codec import encode_binary
 from eventing.controllers.registry import make_controllers
@@ -30,6 +31,7 @@ from eventing.controllers.world import Doors, World
 from eventing.dataplane import DataPlane
 from eventing.event import Event
 from eventing.log.log import EventLog
+from eventing.rabbitmq.configuration import make_broker
 from eventing.sender import Sender
 from tests.support.subscribers import Answer, Nowhere, Subscribers
 
@@ -140,6 +142,9 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
     async def embedded(stream: str, broker: Json) -> EmbeddedBroker:
         return EmbeddedBroker(stream, log, clock, chronicle)
 
+    async def rabbitmq(stream: str, broker: Json) -> RabbitmqBroker:
+        return await make_broker(world, log, chronicle, stream, broker)
+
     recorder = Recorder(store, clock, "test")
     settings = {name: settings_of(name, None) for name in CONFIG_MAPS}
     world = World(
@@ -152,7 +157,7 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
         plane,
         log,
         Doors(sites, plane.places),
-        dict.fromkeys(LOG_CLASSES, embedded),
+        {**dict.fromkeys(LOG_CLASSES, embedded), RABBITMQ_CLASS: rabbitmq},
     )
     try:
         async with asyncio.TaskGroup() as group:
