@@ -251,9 +251,7 @@ class ContainerLoop:
         message = f"{plan.kind} probe failed: {answer.message}"
         self._ties.event("Warning", "Unhealthy", message)
         if plan.kind is ProbeKind.READINESS:
-            port = self._ties.where.port
-            hint = f" (it was told to listen on PORT={port})" if plan.aggressive and port is not None else ""
-            self._see(False, unready=message + hint)
+            self._see(False, unready=message + (_where_to_listen(self._ties.where) if plan.aggressive else ""))
 
     def _restart(self, plan: ProbePlan, container: Container) -> None:
         """A failed startup or liveness probe ends the container; the loop starts it again."""
@@ -318,6 +316,12 @@ def _end_of_log(exit_: Exit, document: Document) -> str:
     """What stands for the message of a container that failed and left none, where that is asked for."""
     asked = document.termination_message_policy == "FallbackToLogsOnError"
     return exit_.message[-MESSAGE_CHARS_MAX:] if asked and exit_.code else ""
+
+
+def _where_to_listen(where: Where) -> str:
+    if where.inside is not None:
+        return f" (port {where.inside} of the container: it must listen there on 0.0.0.0, not on 127.0.0.1 alone)"
+    return "" if where.port is None else f" (it was told to listen on PORT={where.port})"
 
 
 def _last_words(ended: Terminated, exit_: Exit) -> str:

@@ -18,12 +18,14 @@ NO_DEADLINE = 2**31 - 1  # how Kubernetes spells "never"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of the Pods that are neither gone nor going. `available`: ready for minReadySeconds. Paused ones do not count."""
+    """Of the Pods that are neither gone nor going. `available`: ready for minReadySeconds. Paused ones do not count.
+    `unready`: why one of them is not ready although it runs."""
 
     total: int = 0
     updated: int = 0
     ready: int = 0
     available: int = 0
+    unready: str = ""
 
 
 def deployment_status(deployment: Json, counts: Counts, max_unavailable: int, now: float) -> Json:
@@ -99,7 +101,7 @@ def _progressing(deployment: Json, before: Json | None, counts: Counts, now: flo
     deadline = spec.get("progressDeadlineSeconds", DEFAULT_DEADLINE_S)
     since = epoch_of(before["lastUpdateTime"]) or now
     if before["reason"] != "ProgressDeadlineExceeded" and now - since > deadline:
-        words = f'ReplicaSet "{name}" has timed out progressing.'
+        words = f'ReplicaSet "{name}" has timed out progressing{f": {counts.unready}" if counts.unready else "."}'
         return _condition(before, ("Progressing", "False", "ProgressDeadlineExceeded", words), now)
     return before
 

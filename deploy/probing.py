@@ -100,6 +100,7 @@ class Where:
     host: str
     port: int | None  # of the serving container, else None
     declared_port: int | None = None  # what the document says the serving port is
+    inside: int | None = None  # where it is to listen, if that is not `port`: in a network of its own
 
 
 def make_probe(probe: Probe, kind: ProbeKind, container: Container, where: Where) -> ProbePlan | None:

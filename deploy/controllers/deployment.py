@@ -18,6 +18,7 @@ from core.errors import NotFound
 from core.reconcile.controller import Watched, itself, owner
 from core.resources.meta import Json, ObjectKey, controller_of, owner_reference
 from core.resources.pilotlight import IDLE_ACTION, IDLE_PAUSE, PAUSED
+from core.resources.pod_failures import unready_of
 from core.resources.pods import POD
 from core.resources.quantities import scaled
 from core.resources.timestamps import epoch_of
@@ -185,6 +186,7 @@ def count(template: str, pods: Sequence[Json], min_ready_s: float, now: float) -
         updated=sum((pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH_LABEL) == template for pod in awake),
         ready=len(since),
         available=len(since) - len(waiting),
+        unready=next(filter(None, map(unready_of, awake)), ""),
     )
     return counts, min(waiting, default=None)
 

@@ -143,6 +143,7 @@ class Address:
 
     host: str
     port: int
+    inside: int | None = None  # the port in a network of the Pod's own, whose loopback is not this machine's
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

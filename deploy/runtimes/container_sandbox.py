@@ -82,7 +82,7 @@ class ContainerSandbox:
 
     @property
     def address(self) -> Address | None:
-        return None if self._room.port is None else Address("127.0.0.1", self._room.port)
+        return None if self._room.port is None else Address("127.0.0.1", self._room.port, self._plan.port)
 
     @property
     def warnings(self) -> tuple[str, ...]:

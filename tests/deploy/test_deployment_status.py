@@ -58,6 +58,8 @@ def test_a_rollout_that_never_gets_ready_times_out_and_can_recover() -> None:
     late = step(step(first, 1, Counts(1, 1, 0, 0), 1), 1, Counts(1, 1, 0, 0), 700)
     assert said(late)["Progressing"] == ("False", "ProgressDeadlineExceeded")
     assert late["conditions"][1]["message"] == 'ReplicaSet "web" has timed out progressing.'
+    why = step(first, 1, Counts(1, 1, 0, 0, "it does not listen"), 700)["conditions"][1]["message"]
+    assert why == 'ReplicaSet "web" has timed out progressing: it does not listen'
     assert until_deadline_s(deployment(1), late, T0 + 700) is None
     assert said(step(late, 1, Counts(1, 1, 1, 1), 800))["Progressing"] == ("True", "NewReplicaSetAvailable")
 

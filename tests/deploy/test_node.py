@@ -397,6 +397,17 @@ def test_one_that_never_listens_is_told_which_port(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_one_in_a_network_of_its_own_is_told_the_port_there(tmp_path: Path) -> None:
+    async def test(world: NodeWorld) -> None:
+        world.runtime.inside = 8080
+        name = await world.create(pod(container("fake/deaf")))
+        told = await world.until(name, lambda obj: "8080" in condition(obj, "Ready").get("message", ""))
+        message = condition(told, "Ready")["message"]
+        assert message.endswith("(port 8080 of the container: it must listen there on 0.0.0.0, not on 127.0.0.1 alone)")
+
+    run(tmp_path, test)
+
+
 def test_a_deleted_pod_is_drained_before_it_is_stopped(tmp_path: Path) -> None:
     loads = Loads()
 

@@ -203,7 +203,7 @@ class FakeSandbox:
 
     @property
     def address(self) -> Address | None:
-        return None if self._port is None else Address("127.0.0.1", self._port)
+        return None if self._port is None else Address("127.0.0.1", self._port, self._runtime.inside)
 
     async def start(self, container: ContainerPlan, tell: Tell = to_nobody) -> FakeContainer:
         container = container.on_port(self._port)
@@ -257,6 +257,7 @@ class FakeRuntime:
         self.clock: Clock = clock or SystemClock()
         self.programs: dict[str, Program] = {**PROGRAMS, **(programs or {})}
         self.start_delay_s = 0.0
+        self.inside: int | None = None  # the port in a network of each Pod's own
         self.steps: list[str] = []  # told of before each start
         self.installed = asyncio.Event()  # which waits for this
         self.installed.set()
