@@ -80,11 +80,9 @@ def goes_with(claim: Json, namespace: str) -> bool:
 
 
 def mark_tls(conditions: Conditions, mapping: Json) -> None:
-    if mapping["spec"].get("tls"):
-        message = "TLS certificate was provided externally"
-        conditions.mark_true(CERTIFICATE_PROVISIONED, "CertificateExternallyProvided", message)
-    else:
-        conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", "external-domain-tls is not enabled")
+    unused = "spec.tls is not used: the gateway serves plain HTTP"
+    message = unused if mapping["spec"].get("tls") else "external-domain-tls is not enabled"
+    conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", message)
 
 
 def target_host(mapping: Json, target: Json | None) -> str | Unresolved:

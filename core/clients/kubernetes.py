@@ -7,8 +7,9 @@ so a caller reads the same words whichever side refused.
 from __future__ import annotations
 
 import base64
+import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,7 @@ _BY_REASON: dict[str, type[ApiError]] = {
         Unauthorized,
     )
 }
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _LINE_BYTES_MAX = 16 * 1024 * 1024  # one watch event; an object is at most 3 MiB, its old managedFields included
 
 
@@ -90,10 +92,12 @@ def _named(document: Json, section: str, name: str | None, path: Path) -> Json:
 
 
 class KubernetesClient:
-    """Verbs on kinds. Connects on the first call; `async with` closes it."""
+    """Verbs on kinds. Connects on the first call; `async with` closes it. `warn` hears each warning of the API once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, warn: Callable[[str], None] | None = None) -> None:
         self.connection = connection
+        self._warn = warn
+        self._warned: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> KubernetesClient:
@@ -171,6 +175,7 @@ class KubernetesClient:
                 method, self.connection.server + path, data=data, params=dict(query or {}), headers=sent
             ) as response:
                 content = await response.read()
+                self._pass_on(warnings_of(response.headers.getall("Warning", ())))
                 return _checked(response.status, content)
         except aiohttp.ClientConnectionError as error:
             raise TemporaryError(f"the API at {self.connection.server} does not answer: {error}") from error
@@ -192,10 +197,21 @@ class KubernetesClient:
         except aiohttp.ClientConnectionError as error:
             raise TemporaryError(f"the API at {self.connection.server} went away: {error}") from error
 
+    def _pass_on(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            if self._warn is not None and warning not in self._warned:
+                self._warned.add(warning)
+                self._warn(warning)
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("use KubernetesClient as `async with`")
         return self._session
+
+
+def warnings_of(headers: Iterable[str]) -> list[str]:
+    """The texts of `Warning: 299 - "…"` headers (RFC 7234, 5.5)."""
+    return [re.sub(r"\\(.)", r"\1", text) for header in headers for text in _WARNING.findall(header)]
 
 
 def path_of(kind: Kind[Any], namespace: str | None = None, name: str = "") -> str:

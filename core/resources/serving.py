@@ -223,6 +223,7 @@ DOMAIN_MAPPING: Kind[DomainMapping] = Kind(
     columns=(_URL, *_READY),
     default=defaults.default_domain_mapping,
     validate=rules.validate_domain_mapping,
+    warn=rules.warn_domain_mapping,
     merge_patch_only=True,
     webhook=WEBHOOK,
 )

@@ -57,7 +57,7 @@ _QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\
 
 def validate_service(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
     spec = obj.get("spec") or {}
-    errors = via("metadata", _validate_metadata(obj) + _validate_rollout_duration(obj))
+    errors = via("metadata", _validate_metadata(obj) + _validate_rollout_duration(obj) + _validate_visibility(obj))
     errors += via("spec.template", validate_template(spec.get("template") or {}, obj["metadata"], context))
     errors += via("spec.traffic", validate_traffic(spec.get("traffic") or (), in_service=True))
     errors += _validate_user_annotations(obj, context.old)
@@ -87,7 +87,7 @@ def validate_revision(obj: Json, context: AdmissionContext) -> Sequence[FieldErr
 
 
 def validate_route(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
-    errors = _validate_metadata(obj) + _validate_rollout_duration(obj)
+    errors = _validate_metadata(obj) + _validate_rollout_duration(obj) + _validate_visibility(obj)
     errors = via("metadata", errors + _validate_owned_label(obj, labels.SERVICE_LABEL, "Service"))
     traffic = (obj.get("spec") or {}).get("traffic") or ()
     errors += via("spec.traffic", validate_traffic(traffic, in_service=False))
@@ -115,11 +115,18 @@ def validate_domain_mapping(obj: Json, context: AdmissionContext) -> Sequence[Fi
 def warn_service(obj: Json, context: AdmissionContext) -> Sequence[str]:
     """Of a Service or a Configuration: what its template asks for and one machine has no use for."""
     template = (obj.get("spec") or {}).get("template") or {}
-    return [*warn_pod_spec(template.get("spec") or {}, "spec.template.spec"), *_warn_annotations(template)]
+    spec = template.get("spec") or {}
+    path = "spec.template.spec"
+    return [*warn_pod_spec(spec, path), *_warn_ports(spec, path), *_warn_annotations(template)]
 
 
 def warn_revision(obj: Json, context: AdmissionContext) -> Sequence[str]:
     return warn_pod_spec(obj.get("spec") or {}, "spec")
+
+
+def warn_domain_mapping(obj: Json, context: AdmissionContext) -> Sequence[str]:
+    said = "spec.tls: accepted, not honored: the gateway serves plain HTTP; give the certificate to a proxy before it"
+    return [said] if (obj.get("spec") or {}).get("tls") else []
 
 
 def validate_template(template: Json, parent: Json, context: AdmissionContext) -> Errors:
@@ -163,6 +170,13 @@ def _validate_metadata(obj: Json) -> Errors:
         if key.startswith(autoscaling_annotations.GROUP):
             errors += invalid_key(key, "annotations", _MISPLACED)
     return errors
+
+
+def _validate_visibility(obj: Json) -> Errors:
+    found = (obj["metadata"].get("labels") or {}).get(labels.VISIBILITY_LABEL)
+    if found in (None, labels.CLUSTER_LOCAL):
+        return []
+    return invalid(found, f"labels.{labels.VISIBILITY_LABEL}", f"it is {labels.CLUSTER_LOCAL}, or is left out")
 
 
 def _validate_object_name(metadata: Json) -> Errors:
@@ -266,6 +280,14 @@ def _validate_sidecar(annotations: Mapping[str, str]) -> Errors:
         if not 0.1 <= percentage <= 100:
             errors += out_of_bounds(percentage, 0.1, 100, f"[{key}]")
     return errors
+
+
+def _warn_ports(spec: Json, path: str) -> list[str]:
+    return [
+        f"{path}.containers[{index}].ports[0].name: h2c is accepted, not honored: requests go as HTTP/1.1"
+        for index, container in enumerate(spec.get("containers") or ())
+        if (container.get("ports") or [{}])[0].get("name") == "h2c"
+    ]
 
 
 def _warn_annotations(template: Json) -> list[str]:

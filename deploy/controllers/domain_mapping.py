@@ -52,8 +52,7 @@ class DomainMappingReconciler:
         self._mappings.add(key)
         network = await self._world.settings.network()
         conditions = domain_mappings.begin(mapping, self._world.now())
-        scheme = "https" if mapping["spec"].get("tls") else network.default_external_scheme
-        url = self._world.hosts.public_url(key.name, scheme)
+        url = self._world.hosts.public_url(key.name, network.default_external_scheme)
         claim = await self._claim(key, mapping, network)
         is_owner = domain_mappings.mark_claim(conditions, mapping, claim)
         domain_mappings.mark_tls(conditions, mapping)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from core.errors import NotFound
 from core.resources.core_services import CORE_SERVICE
 from core.settings.domain import CLUSTER_DOMAIN
+from pilotlight.cli.output import note
 from pilotlight.datadir import DataDir
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Session:
         from core.clients.kubernetes import KubernetesClient
 
         async def main() -> T:
-            async with KubernetesClient(self.connection()) as client:
+            async with KubernetesClient(self.connection(), warn=lambda text: note(f"Warning: {text}")) as client:
                 return await work(client)
 
         return asyncio.run(main())

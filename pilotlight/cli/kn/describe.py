@@ -101,18 +101,26 @@ def describe_service(service: Json, now: float) -> Iterator[str]:
     yield from condition_lines(service, now)
 
 
+def describe_metadata(obj: Json, now: float) -> Iterator[str]:
+    """What `--verbose` adds to every kind."""
+    for field in ("labels", "annotations"):
+        if found := obj["metadata"].get(field):
+            yield from ("", f"{field.capitalize()}:", *(f"  {key}: {found[key]}" for key in sorted(found)))
+
+
+def describe_template(service: Json, now: float) -> Iterator[str]:
+    """What `--verbose` adds to a Service: what its next Revision runs."""
+    template = service["spec"]["template"]
+    yield from ("", "Template:")
+    for key, value in sorted((template.get("metadata") or {}).get("annotations", {}).items()):
+        yield f"  {key}: {value}"
+    yield from (f"  {line}" for line in _container_lines(template["spec"]))
+
+
 def describe_revision(revision: Json, now: float) -> Iterator[str]:
     yield from head_lines(revision, now)
     status = revision.get("status") or {}
-    spec = revision["spec"]
-    for container in spec["containers"]:
-        yield f"Image:      {container.get('image') or ''}"
-        for key, label in (("command", "Command:"), ("args", "Arguments:")):
-            if container.get(key):
-                yield f"{label:<11} {' '.join(container[key])}"
-        if container.get("env"):
-            yield f"Env:        {', '.join(entry['name'] for entry in container['env'])}"
-    yield f"Timeout:    {spec.get('timeoutSeconds')} s"
+    yield from _container_lines(revision["spec"])
     yield f"Replicas:   {status.get('actualReplicas') or 0} of {status.get('desiredReplicas') or 0}"
     yield ""
     yield from condition_lines(revision, now)
@@ -129,6 +137,27 @@ def describe_plain(obj: Json, now: float) -> Iterator[str]:
         yield f"Traffic:    {share}  {target.get('revisionName')} {target.get('tag') or ''}".rstrip()
     yield ""
     yield from condition_lines(obj, now)
+
+
+def _container_lines(spec: Json) -> Iterator[str]:
+    for container in spec["containers"]:
+        yield f"Image:      {container.get('image') or ''}"
+        for key, label in (("command", "Command:"), ("args", "Arguments:")):
+            if container.get(key):
+                yield f"{label:<11} {' '.join(container[key])}"
+        if container.get("env"):
+            yield f"Env:        {', '.join(entry['name'] for entry in container['env'])}"
+        for entry in container.get("envFrom") or ():
+            source, reference = next((key, entry[key]) for key in ("configMapRef", "secretRef") if key in entry)
+            yield f"EnvFrom:    {'cm' if source == 'configMapRef' else 'secret'}:{reference.get('name', '')}"
+        for mount in container.get("volumeMounts") or ():
+            yield f"Mount:      {mount['mountPath']} ({mount['name']})"
+        for kind, amounts in (container.get("resources") or {}).items():
+            if amounts:
+                yield f"{kind.capitalize() + ':':<11} {', '.join(f'{key}={amounts[key]}' for key in sorted(amounts))}"
+    if spec.get("containerConcurrency"):
+        yield f"At a time:  {spec['containerConcurrency']} requests"
+    yield f"Timeout:    {spec.get('timeoutSeconds')} s"
 
 
 def _target_name(target: Json, status: Json) -> str:

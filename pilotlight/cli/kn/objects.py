@@ -13,6 +13,7 @@ from core.clock import SystemClock
 from core.errors import ApiError
 from core.resources.meta import Json, Kind
 from pilotlight.cli.expansion import Command, expand, option
+from pilotlight.cli.kn.describe import describe_metadata
 from pilotlight.cli.kn.formats import JSON_OUTPUT, AsJson, Output, emit
 from pilotlight.cli.output import print_json, print_table, say
 from pilotlight.cli.session import Session
@@ -72,8 +73,8 @@ def add_list(app: typer.Typer, kind: Kind[Any], header: Sequence[str], row: Row)
         print_objects(kind, listing, header, lambda item: row(item, now), headers=not no_headers)
 
 
-def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
-    """`describe` for any kind."""
+def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines, more: Lines | None = None) -> None:
+    """`describe` for any kind; `more` is what `--verbose` adds to labels and annotations."""
 
     @app.command("describe", help=f"Show one {kind.singular}.")
     def describe_command(
@@ -82,13 +83,15 @@ def add_describe(app: typer.Typer, kind: Kind[Any], lines: Lines) -> None:
         namespace: Namespace = None,
         output: Output = None,
         as_json: AsJson = False,
+        verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
     ) -> None:
         session: Session = context.obj
         obj = session.run(lambda client: client.get(kind, name, namespace_of(context, namespace)))
         if chosen := JSON_OUTPUT if as_json else output:
             emit(kind, obj, chosen)
             return
-        for line in lines(obj, SystemClock().wall()):
+        parts = [lines, *([describe_metadata, *([more] if more else [])] if verbose else [])]
+        for line in (line for part in parts for line in part(obj, SystemClock().wall())):
             say(line)
 
 

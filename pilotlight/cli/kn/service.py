@@ -20,7 +20,7 @@ from core.resources.serving import REVISION, SERVICE
 from core.resources.serving_labels import CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION
 from pilotlight.cli.functions import apply_service
 from pilotlight.cli.kn.changing import WRITE, change_object
-from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, service_row
+from pilotlight.cli.kn.describe import SERVICE_HEADER, describe_service, describe_template, service_row
 from pilotlight.cli.kn.edits import edit_image_lock
 from pilotlight.cli.kn.formats import AsJson
 from pilotlight.cli.kn.objects import (
@@ -42,7 +42,7 @@ from pilotlight.cli.waiting import Waiting, wait_ready, with_waiting
 
 app = typer.Typer(help="Manage Knative Services.", no_args_is_help=True)
 add_list(app, SERVICE, SERVICE_HEADER, service_row)
-add_describe(app, SERVICE, describe_service)
+add_describe(app, SERVICE, describe_service, more=describe_template)
 
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="REVISION=TAG or @latest=TAG.")]
 LockToDigest = Annotated[
@@ -126,7 +126,7 @@ def update_command(
         if traffic or tag or untag:
             current = service["spec"].get("traffic") or ()
             service["spec"]["traffic"] = plan_traffic(current, traffic or (), tag or (), untag or ())
-        if service["spec"].get("template") != before:
+        if revision_name or service["spec"].get("template") != before:
             if running is not None:
                 edit_image_lock(service, running)
             _name_revision(service, revision_name, generation=service["metadata"]["generation"] + 1)

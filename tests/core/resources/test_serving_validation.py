@@ -322,3 +322,20 @@ def test_a_class_that_does_not_scale_here_is_told() -> None:
         warnings = SERVICE.warn({"metadata": {"name": "a"}, "spec": {"template": template}}, AdmissionContext())
         assert [warning for warning in warnings if name in warning] == list(warnings)
         assert len(warnings) == count
+
+
+@pytest.mark.parametrize(("value", "refused"), [("cluster-local", False), ("public", True), ("", True)])
+def test_visibility_is_cluster_local_or_is_left_out(value: str, refused: bool) -> None:
+    labeled = service() | {"metadata": {"name": "a", "labels": {"networking.knative.dev/visibility": value}}}
+    text = f"invalid value: {value}: metadata.labels.networking.knative.dev/visibility" if refused else ""
+    assert refusal(SERVICE, labeled).partition("\n")[0] == text
+
+
+def test_http_2_and_certificates_are_taken_with_a_warning() -> None:
+    container = {"image": "x", "ports": [{"containerPort": 8080, "name": "h2c"}]}
+    obj = {"metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": [container]}}}}
+    (said,) = SERVICE.warn(obj, AdmissionContext())
+    assert said.startswith("spec.template.spec.containers[0].ports[0].name: h2c is accepted, not honored")
+    mapping = {"metadata": {"name": "a.example.com"}, "spec": {"tls": {"secretName": "mine"}}}
+    (said,) = DOMAIN_MAPPING.warn(mapping, AdmissionContext())
+    assert said.startswith("spec.tls: accepted, not honored: the gateway serves plain HTTP")

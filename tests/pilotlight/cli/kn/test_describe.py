@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 from core.resources.meta import Json
 from pilotlight.cli.kn.describe import (
+    describe_metadata,
     describe_plain,
     describe_revision,
     describe_service,
+    describe_template,
     revision_row,
     service_row,
 )
@@ -80,3 +82,24 @@ def test_a_described_domain_shows_what_it_maps_to() -> None:
         "spec": {"ref": {"kind": "Service", "name": "hello", "namespace": "default"}},
     }
     assert "Reference:  Service default/hello" in "\n".join(describe_plain(domain, NOW))
+
+
+def test_verbose_says_what_the_next_revision_runs() -> None:
+    container = {
+        "image": "hello:1",
+        "env": [{"name": "A", "value": "1"}],
+        "envFrom": [{"secretRef": {"name": "keys"}}],
+        "volumeMounts": [{"mountPath": "/etc/x", "name": "v"}],
+        "resources": {"limits": {"memory": "1Gi", "cpu": "1"}},
+    }
+    template = {
+        "metadata": {"annotations": {"autoscaling.knative.dev/min-scale": "1"}},
+        "spec": {"containers": [container], "timeoutSeconds": 30, "containerConcurrency": 4},
+    }
+    service = {"metadata": {"name": "hello", "labels": {"b": "2", "a": "1"}}, "spec": {"template": template}}
+    assert [*describe_metadata(service, NOW), *describe_template(service, NOW)] == [
+        "", "Labels:", "  a: 1", "  b: 2",
+        "", "Template:", "  autoscaling.knative.dev/min-scale: 1",
+        "  Image:      hello:1", "  Env:        A", "  EnvFrom:    secret:keys", "  Mount:      /etc/x (v)",
+        "  Limits:     cpu=1, memory=1Gi", "  At a time:  4 requests", "  Timeout:    30 s",
+    ]  # fmt: skip

@@ -108,12 +108,44 @@ def test_a_mounted_secret_brings_its_volume_and_takes_it_away() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "volume", "mount"),
+    [
+        ("cm:c/a/b", {"configMap": {"name": "c"}}, {"subPath": "a/b"}),
+        ("secret:s:readOnly=true", {"secret": {"secretName": "s"}}, {"readOnly": True}),
+        ("ed:", {"emptyDir": {}}, {}),
+        ("ed:scratch", {"emptyDir": {}}, {}),
+        ("emptyDir:scratch:size=1Gi,type=Memory", {"emptyDir": {"sizeLimit": "1Gi", "medium": "Memory"}}, {}),
+        ("ed:size=1Gi", {"emptyDir": {"sizeLimit": "1Gi"}}, {}),
+        ("pvc:claim", {"persistentVolumeClaim": {"claimName": "claim"}}, {}),
+    ],
+)
+def test_what_may_be_mounted(source: str, volume: Json, mount: Json) -> None:
+    spec = applied(mount=[f"/etc/x={source}"])["spec"]["template"]["spec"]
+    name = f"generated-{source.partition(':')[0].lower()}-etc-x"
+    (made,) = spec["volumes"]
+    assert {**made, "name": made["name"].lower()} == {"name": name, **volume}
+    assert spec["containers"][0]["volumeMounts"] == [{"mountPath": "/etc/x", "name": made["name"], **mount}]
+
+
+def test_a_volume_that_is_there_is_mounted_by_its_name() -> None:
+    spec = applied(volume=["v=ed:x:size=1Gi"], mount=["/a=v/sub", "/b=v:readOnly=false"])["spec"]["template"]["spec"]
+    assert spec["volumes"] == [{"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}]
+    assert spec["containers"][0]["volumeMounts"] == [
+        {"mountPath": "/a", "name": "v", "subPath": "sub"},
+        {"mountPath": "/b", "name": "v", "readOnly": False},
+    ]
+
+
+@pytest.mark.parametrize(
     ("flags", "words"),
     [
         ({"env": ["A"]}, "--env 'A': expected NAME=value"),
         ({"port": "http2:80"}, "expected NUMBER or h2c:NUMBER"),
         ({"scale": "a..b"}, "expected N, MIN..MAX"),
         ({"env_from": ["x:y"]}, "expected cm:NAME or secret:NAME"),
+        ({"mount": ["/p=nfs:x"]}, "expected KIND:NAME, where KIND is cm"),
+        ({"mount": ["/p=cm:x:size=1Gi"]}, "size is for emptyDir volumes"),
+        ({"volume": ["v=cm:x:a=b"]}, "a is for emptyDir volumes"),
         ({"probe_readiness": "udp:1"}, "expected http:"),
         ({"security_context": "loose"}, "expected none or strict"),
     ],
