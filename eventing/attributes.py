@@ -18,7 +18,8 @@ from eventing.event import Value
 REQUIRED: Final = ("specversion", "id", "source", "type")
 KNOWN: Final = frozenset((*REQUIRED, "datacontenttype", "dataschema", "subject", "time"))
 """What CloudEvents itself defines; every other attribute is an extension."""
-SPECVERSION: Final = "1.0"
+SPECVERSIONS: Final = ("1.0", "0.3")
+"""What is taken, and passed on as it is: Knative's brokers take both, and none makes the one of the other."""
 INTEGER_LEAST: Final = -(2**31)
 INTEGER_GREATEST: Final = 2**31 - 1
 SHOWN_MAX: Final = 80
@@ -74,9 +75,9 @@ def fault_of(attributes: Mapping[str, Value]) -> Invalid | None:
         value = attributes.get(name)
         if not value or not isinstance(value, str):
             return _required(name, value)
-    if attributes["specversion"] != SPECVERSION:
+    if attributes["specversion"] not in SPECVERSIONS:
         return Invalid(
-            f"specversion is {shown(attributes['specversion'])}; '1.0' is the only one taken.", "specversion"
+            f"specversion is {shown(attributes['specversion'])}; '1.0' and '0.3' are taken.", "specversion"
         )
     for name, value in attributes.items():
         if name in _CHECKS:
@@ -139,7 +140,7 @@ def shown(value: object) -> str:
 
 
 def _required(name: str, value: Value | None) -> Invalid:
-    allowed = "'1.0' is the only one taken" if name == "specversion" else "every event has one, not empty"
+    allowed = "'1.0' and '0.3' are taken" if name == "specversion" else "every event has one, not empty"
     if value is None:
         return Invalid(f"{name} is missing; {allowed}.", name)
     if value == "":

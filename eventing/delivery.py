@@ -7,9 +7,10 @@ carries. Times are seconds, chance is a number that the caller drew. Pure.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeAlias
 
 from core.resources.eventing_delivery import BackoffPolicy, Format
@@ -17,12 +18,15 @@ from core.settings.iso_durations import parse_iso_duration
 
 NO_RESPONSE_CODE: Final = -1
 """`knativeerrorcode` where there was no answer, as Knative's own dispatcher has it."""
-ERROR_DATA_BYTES_MAX: Final = 1024
+ERROR_DATA_MAX: Final = 1024
+"""Characters of `knativeerrordata`, in base64."""
 RETRIED: Final = frozenset({404, 408, 409, 429})  # and 500 to 599
 GONE: Final = 410
+MAX_OF_DELAYS: Final = 300
+"""`backoffMax` where nobody says it: ten tries with the default delay then last about as long as Knative's."""
 _OBEYS_RETRY_AFTER: Final = frozenset({429, 503})
 _DOUBLINGS_MAX: Final = 62  # beyond it a wait is longer than any machine runs, and `2**n` a number without end
-_NOT_IN_ATTRIBUTES: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]+")
+_CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Policy:
     retry: int = 10
     backoff: BackoffPolicy = BackoffPolicy.EXPONENTIAL
     backoff_delay_s: float = 0.2
-    backoff_max_s: float = 600.0
+    backoff_max_s: float = 60.0
     jitter: float = 0.0  # the share of each wait that is left to chance
     timeout_s: float = 600.0  # of one attempt
     retry_after_max_s: float = 300.0  # 0 obeys no Retry-After
@@ -54,6 +58,7 @@ class PolicyPart:
     timeout_s: float | None = None
     retry_after_max_s: float | None = None
     format: Format | None = None
+    has_sink: bool = False  # names a dead letter sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Not reached, timed out, cut off; or a reply that could not be stored: the whole delivery has failed."""
+    """Not reached, timed out, cut off; or a reply that could not be stored: the whole delivery has failed.
+
+    `again` is False where no try can ever succeed.
+    """
 
     reason: str
+    again: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +135,23 @@ def part_of(delivery: Mapping[str, Any] | None, jitter: float | None = None) -> 
         timeout_s=seconds("timeout"),
         retry_after_max_s=seconds("retryAfterMax"),
         format=Format(spec["format"]) if spec.get("format") else None,
+        has_sink=bool(spec.get("deadLetterSink")),
     )
 
 
 def merge(*parts: PolicyPart, default: Policy = DEFAULT) -> Policy:
-    """Field by field, the first part that says something wins: `merge(trigger, broker)`."""
+    """Field by field, the first part that says something wins: `merge(trigger, broker)`.
+
+    Who names a dead letter sink and no `retry` wants failures there, at once (Knative has no default for `retry`).
+    """
+    if any(part.has_sink for part in parts):
+        default = replace(default, retry=0)
     chosen: dict[str, Any] = {}
     for field in fields(Policy):
         said = (getattr(part, field.name) for part in parts)
         chosen[field.name] = next((value for value in said if value is not None), getattr(default, field.name))
+    if all(part.backoff_max_s is None for part in parts):
+        chosen["backoff_max_s"] = chosen["backoff_delay_s"] * MAX_OF_DELAYS
     return Policy(**chosen)
 
 
@@ -165,7 +182,7 @@ def next_step(policy: Policy, outcome: Outcome, attempt: int, now: float, chance
             return Unsubscribe(reason_of(outcome))
         if not is_retried(outcome.status):
             return DeadLetter(reason_of(outcome))
-    elif isinstance(outcome, Malformed):
+    elif isinstance(outcome, Malformed) or not outcome.again:
         return DeadLetter(reason_of(outcome))
     if attempt > policy.retry:
         return DeadLetter(reason_of(outcome))
@@ -185,18 +202,17 @@ def reason_of(outcome: Outcome) -> str:
 def error_attributes(destination: str, outcome: Outcome) -> dict[str, str | int]:
     """What a dead-lettered event carries besides its own: where it failed, with which code, and what was said."""
     if isinstance(outcome, Answered):
-        return _error(destination, outcome.status, outcome.body.decode("utf-8", "replace"))
+        return _error(destination, outcome.status, outcome.body)
     if isinstance(outcome, Malformed):
-        return _error(destination, outcome.status, reason_of(outcome))
-    return _error(destination, NO_RESPONSE_CODE, outcome.reason)
+        return _error(destination, outcome.status, reason_of(outcome).encode())
+    return _error(destination, NO_RESPONSE_CODE, outcome.reason.encode())
 
 
-def _error(destination: str, code: int, text: str) -> dict[str, str | int]:
-    """Plain text, as Knative documents it: what an attribute may not hold becomes a space, what is too long is cut."""
+def _error(destination: str, code: int, said: bytes) -> dict[str, str | int]:
+    """What was said without control characters, cut so that it ends with a whole group of base64: as Knative sends it."""
     attributes: dict[str, str | int] = {"knativeerrordest": destination, "knativeerrorcode": code}
-    plain = _NOT_IN_ATTRIBUTES.sub(" ", text).strip()
-    data = plain.encode("utf-8", "replace")[:ERROR_DATA_BYTES_MAX].decode("utf-8", "ignore")
-    return {**attributes, "knativeerrordata": data} if data else attributes
+    data = _CONTROLS.sub(b"", said)[: ERROR_DATA_MAX * 3 // 4]
+    return {**attributes, "knativeerrordata": base64.b64encode(data).decode()} if data else attributes
 
 
 def _asked_for_s(policy: Policy, outcome: Outcome) -> float:

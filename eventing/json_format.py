@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from json.scanner import make_scanner
@@ -142,6 +142,9 @@ def _document(event: Event) -> dict[str, Any]:
     data = event.data
     if data is None:
         return document
+    if _is_older_base64(document):
+        document["data"] = data.decode("ascii", "replace")
+        return document
     content_type = str(document.get("datacontenttype", "application/json"))
     if is_json(content_type):
         if parses_as_json(data):
@@ -154,7 +157,10 @@ def _document(event: Event) -> dict[str, Any]:
             pass
         else:
             return document
-    document["data_base64"] = base64.b64encode(data).decode()
+    encoded = base64.b64encode(data).decode()
+    if document["specversion"] == "0.3":
+        return {**document, "datacontentencoding": "base64", "data": encoded}
+    document["data_base64"] = encoded
     return document
 
 
@@ -176,7 +182,14 @@ def _event(members: _Members) -> Event:
             attributes[name] = _number_or_truth(name, raw)
     if (fault := fault_of(attributes)) is not None:
         raise _Fault(fault.detail, fault.attribute)
+    if _is_older_base64(attributes) and members.get("data", "")[:1] == '"':
+        return Event(attributes, _utf8(_string_of(members["data"])))
     return Event(attributes, _data(members, attributes.get("datacontenttype")))
+
+
+def _is_older_base64(attributes: Mapping[str, Value]) -> bool:
+    """In CloudEvents 0.3 an attribute says that data is text in base64, which is carried as that text in every mode."""
+    return attributes["specversion"] == "0.3" and attributes.get("datacontentencoding") == "base64"
 
 
 def _number_or_truth(name: str, raw: str) -> int | bool:

@@ -67,11 +67,15 @@ class Sender:
             fields += ((b"kn-namespace", target.namespace.encode()),)
         if (trace := event.attributes.get("traceparent")) is not None:
             fields += ((b"traceparent", str(trace).encode()),)
+        if (scheme := target.url.partition(":")[0].lower()) not in ("http", "https"):
+            return Result(NoAnswer(f"{target.url} is not HTTP; nothing can be sent by {scheme!r}", again=False))
         host, path = _parts(target.url)
         call = Call(b"POST", host, path, fields, body)
         try:
             if self._caller.serves(host):
                 reply = await self._caller.call(call, target.timeout_s)
+            elif _is_inside(host):
+                return Result(NoAnswer(f"there is no {host.decode()} here"))
             else:
                 reply = await self._outside.call(target.url, call, target.timeout_s)
         except CallFailed as error:
@@ -104,6 +108,11 @@ def _answered(reply: Reply) -> Answered:
 def _retry_after(value: bytes | None) -> float | None:
     """Seconds. The form with a date is the dispatcher's clock against another's: it is not read."""
     return float(value) if value is not None and value.isdigit() and len(value) < 10 else None
+
+
+def _is_inside(host: bytes) -> bool:
+    """A name of a cluster's own: whoever is asked for it outside does not know it, and takes long to say so."""
+    return host.partition(b":")[0].endswith((b".svc", b".svc.cluster.local"))
 
 
 @lru_cache(maxsize=4096)

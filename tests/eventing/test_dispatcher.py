@@ -148,7 +148,7 @@ def test_after_the_last_attempt_it_is_a_dead_letter_with_what_was_said() -> None
             ((letter, reason),) = under.feed.buried
             assert letter.attributes["knativeerrordest"] == "http://fn"
             assert letter.attributes["knativeerrorcode"] == 503
-            assert letter.attributes["knativeerrordata"] == "no"
+            assert letter.attributes["knativeerrordata"] == "bm8="
             assert "503" in reason
             assert under.told == [1]
             assert under.feed.acked == []

@@ -218,3 +218,15 @@ def test_the_faults_of_a_batch_are_bounded() -> None:
     fault = decode_batch(b"[" + b",".join([b"{}"] * 1000) + b"]", LIMIT)
     assert isinstance(fault, Invalid)
     assert len(fault.also) == FAULTS_MAX - 1
+
+
+def test_older_events_stay_as_they_are() -> None:
+    plain = b'{"specversion":"0.3","id":"1","source":"/s","type":"t","schemaurl":"/a","data":{"a":1}}'
+    encoded = plain.replace(b'"data":{"a":1}', b'"datacontentencoding":"base64","data":"AAEC"')
+    for body, data in ((plain, b'{"a":1}'), (encoded, b"AAEC")):
+        event = decode_event(body)
+        assert isinstance(event, Event)
+        assert event.data == data
+        assert encode_event(event) == body
+    binary = Event({"specversion": "0.3", "id": "1", "source": "/s", "type": "t", "datacontenttype": "a/b"}, b"\xff")
+    assert b'"datacontentencoding":"base64","data":"/w=="' in encode_event(binary)

@@ -90,3 +90,16 @@ def test_who_is_here_can_be_woken() -> None:
 def test_what_is_not_served_here_goes_outside() -> None:
     result = send(Subscribers(), Target("http://outside.example/x", "", 5))
     assert result.outcome == NoAnswer("http://outside.example/x cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("url", "outcome"),
+    [
+        ("bad://uri", NoAnswer("bad://uri is not HTTP; nothing can be sent by 'bad'", again=False)),
+        ("http://fake.svc.cluster.local", NoAnswer("there is no fake.svc.cluster.local here")),
+        ("http://fn.default.svc:8080/a", NoAnswer("there is no fn.default.svc:8080 here")),
+        ("http://elsewhere.example", NoAnswer("http://elsewhere.example cannot be reached")),
+    ],
+)
+def test_what_cannot_be_reached(url: str, outcome: NoAnswer) -> None:
+    assert send(Subscribers(), Target(url, "default", 1.0)).outcome == outcome

@@ -209,7 +209,7 @@ def test_dead_letters_go_to_the_sink_of_the_trigger_or_of_its_broker(tmp_path: P
             await under.received("grave.default.svc.cluster.local", 1)
             (letter,) = under.people.got["grave.default.svc.cluster.local"]
             assert letter.attributes["knativeerrorcode"] == "400"
-            assert letter.attributes["knativeerrordata"] == "will not do"
+            assert letter.attributes["knativeerrordata"] == "d2lsbCBub3QgZG8="
             assert letter.attributes["knativeerrordest"] == "http://fn.default.svc.cluster.local"
 
     run(main())
