@@ -76,9 +76,7 @@ def fault_of(attributes: Mapping[str, Value]) -> Invalid | None:
         if not value or not isinstance(value, str):
             return _required(name, value)
     if attributes["specversion"] not in SPECVERSIONS:
-        return Invalid(
-            f"specversion is {shown(attributes['specversion'])}; '1.0' and '0.3' are taken.", "specversion"
-        )
+        return Invalid(f"specversion is {shown(attributes['specversion'])}; '1.0' and '0.3' are taken.", "specversion")
     for name, value in attributes.items():
         if name in _CHECKS:
             if (fault := _CHECKS[name](name, value)) is not None:

@@ -209,7 +209,7 @@ def error_attributes(destination: str, outcome: Outcome) -> dict[str, str | int]
 
 
 def _error(destination: str, code: int, said: bytes) -> dict[str, str | int]:
-    """What was said without control characters, cut so that it ends with a whole group of base64: as Knative sends it."""
+    """What was said, without control characters, in base64, cut between two groups of it: as Knative sends it."""
     attributes: dict[str, str | int] = {"knativeerrordest": destination, "knativeerrorcode": code}
     data = _CONTROLS.sub(b"", said)[: ERROR_DATA_MAX * 3 // 4]
     return {**attributes, "knativeerrordata": base64.b64encode(data).decode()} if data else attributes

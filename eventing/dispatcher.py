@@ -95,8 +95,8 @@ class Dispatcher:
         self._stopping = False
         policy, namespace = subscription.policy, subscription.namespace
         structured = policy.format is Format.JSON
-        wants_reply = not isinstance(subscription.reply, Drop)  # else whatever it says is as good as nothing
-        self._target = Target(subscription.subscriber or "", namespace, policy.timeout_s, structured, wants_reply)
+        keeps = not isinstance(subscription.reply, Drop)  # else whatever it says is as good as nothing
+        self._target = Target(subscription.subscriber or "", namespace, policy.timeout_s, structured, keeps_reply=keeps)
 
     @property
     def in_flight(self) -> int:

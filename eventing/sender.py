@@ -25,13 +25,17 @@ EXCERPT_BYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an event goes. `structured`: as JSON, whole. `namespace` is that of the trigger, told to the subscriber."""
+    """Where an event goes. `structured`: as JSON, whole. `namespace` is that of the trigger, told to the subscriber.
+
+    A channel's subscriber is asked for a reply even where nobody gets it (`keeps_reply` False), as Knative's are.
+    """
 
     url: str
     namespace: str
     timeout_s: float
     structured: bool = False
     wants_reply: bool = True
+    keeps_reply: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Sender:
                 reply = await self._outside.call(target.url, call, target.timeout_s)
         except CallFailed as error:
             return Result(NoAnswer(str(error)))
-        return read_reply(reply) if target.wants_reply else Result(_answered(reply))
+        return read_reply(reply) if target.wants_reply and target.keeps_reply else Result(_answered(reply))
 
 
 def read_reply(reply: Reply) -> Result:

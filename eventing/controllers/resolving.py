@@ -57,6 +57,11 @@ def followed(references: References) -> list[Watched]:
     return [Watched(kind, references.of(kind)) for kind in KINDS if _has_address(kind)]
 
 
+def followed_sources(references: References) -> list[Watched]:
+    """… of every source, for Triggers that depend on one."""
+    return [Watched(kind, references.of(kind)) for kind in KINDS if "sink_uri" in _fields_of_status(kind)]
+
+
 def _has_address(kind: Kind[Any]) -> bool:
     return kind is CORE_SERVICE or "address" in _fields_of_status(kind)
 

@@ -16,7 +16,7 @@ from core.resources.eventing_options import SubscriptionOptions, read_options
 from core.resources.meta import AdmissionContext, Json, ObjectKey, key_of
 from core.settings.config_maps import EVENTING_FEATURES
 from core.store.base import WatchEvent
-from eventing.controllers.resolving import Unresolved, followed, kind_of, referents, resolve
+from eventing.controllers.resolving import Unresolved, followed, followed_sources, kind_of, referents, resolve
 from eventing.controllers.world import World
 from eventing.delivery import dead_letter_sink
 from eventing.filters.clauses import Filter
@@ -38,7 +38,8 @@ class TriggerReconciler:
         self._keeps: dict[ObjectKey, bool] = {}  # whether its position outlives it
 
     def controller(self) -> Controller:
-        watches = [Watched(TRIGGER, itself), Watched(BROKER, self._triggers_of), *followed(self._references)]
+        references = (*followed(self._references), *followed_sources(self._references))
+        watches = [Watched(TRIGGER, itself), Watched(BROKER, self._triggers_of), *references]
         controller = Controller("trigger", self._world.store, self.reconcile, watches, self._world.clock)
         self._world.plane.follow("trigger/", lambda key: controller.enqueue(key))
         return controller

@@ -79,6 +79,13 @@ def test_an_event_may_be_sent_whole_and_without_asking_for_a_reply() -> None:
     assert not result.replies
 
 
+def test_a_reply_may_be_asked_for_that_nobody_gets() -> None:
+    people = Subscribers({"fn": lambda got: Reply(200, (), b"thanks")})
+    result = send(people, Target("http://fn", "", 5, keeps_reply=False))
+    assert people.calls[0].value(b"prefer") == b"reply"
+    assert result == Result(Answered(200, None, b"thanks"))
+
+
 def test_who_is_here_can_be_woken() -> None:
     people = Subscribers({"fn": lambda got: Reply(200)})
     sender = Sender(people, Nowhere())

@@ -18,6 +18,7 @@ from core.resources.core_v1 import CONFIG_MAP
 from core.resources.eventing import BROKER, TRIGGER
 from core.resources.meta import Json
 from core.resources.serving import SERVICE
+from core.resources.sources import PING_SOURCE
 from core.settings.config_maps import EVENTING_FEATURES
 from eventing.hops import BUDGET
 from tests.support.eventing import Eventing, eventing, until
@@ -275,6 +276,23 @@ def test_a_trigger_waits_for_what_it_depends_on(tmp_path: Path) -> None:
             trigger = await under.ready(TRIGGER, "t", "False")
             assert condition(trigger, "DependencyReady") == ("False", "DependencyDoesNotExist")
             await under.apply(BROKER, "needed")
+            await under.ready(TRIGGER, "t")
+
+    run(main())
+
+
+def test_a_trigger_may_depend_on_a_source(tmp_path: Path) -> None:
+    """One that has no address: nothing but the dependency tells of it."""
+
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            await make_function(under)
+            await under.apply(BROKER, "main")
+            dependency = '{"apiVersion": "sources.knative.dev/v1", "kind": "PingSource", "name": "ticks"}'
+            spec: Json = {"broker": "main", "subscriber": FN}
+            await under.apply(TRIGGER, "t", spec, annotations={"knative.dev/dependency": dependency})
+            await under.ready(TRIGGER, "t", "False")
+            await under.apply(PING_SOURCE, "ticks", {"schedule": "* * * * *", "sink": FN})
             await under.ready(TRIGGER, "t")
 
     run(main())
