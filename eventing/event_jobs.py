@@ -89,7 +89,10 @@ def make_job(sink: Json, occasion: Occasion) -> Json:
         },
         "spec": given.get("spec") or {},
     }
-    pod = job["spec"].setdefault("template", {}).setdefault("spec", {})
+    template = job["spec"].setdefault("template", {})
+    marks = template.setdefault("metadata", {})
+    marks["labels"] = {**(marks.get("labels") or {}), **own["labels"]}  # `kubectl logs -l` finds them by these
+    pod = template.setdefault("spec", {})
     pod["volumes"] = [
         *(each for each in pod.get("volumes") or () if each.get("name") != VOLUME),
         {"name": VOLUME, "secret": {"secretName": occasion.key.name}},

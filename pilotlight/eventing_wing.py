@@ -16,7 +16,7 @@ from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder
 from core.resources.eventing_labels import LOG_CLASSES, RABBITMQ_CLASS
 from core.resources.hosts import Hosts
-from core.resources.meta import Json
+from core.resources.meta import Json, Mutate
 from core.settings.config_maps import DOMAIN, SINKS
 from core.settings.sinks import Address
 from core.store.base import Store
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EventingWing:
-    """`services` start in this order and end in the opposite one; `controllers` run beside those of the house."""
+    """`services` start in this order and end in the opposite one; `controllers` run beside those of the house, and
+    `mutate` is for the API's admission."""
 
     services: Sequence[tuple[str, Service]]
     controllers: Sequence[Controller]
+    mutate: Mutate
     log: EventLog
     plane: DataPlane
     chronicle: Chronicle
@@ -101,7 +103,7 @@ def make_eventing(house: Surroundings) -> EventingWing:
         ("doors", controllers.open_doors),
         *controllers.services,
     ]
-    return EventingWing(services, controllers.all, log, plane, chronicle)
+    return EventingWing(services, controllers.all, world.bindings.inject, log, plane, chronicle)
 
 
 async def _run_log(log: EventLog, started: Started) -> None:

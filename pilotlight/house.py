@@ -131,7 +131,7 @@ def make_house(
         ("thrift", Thrift(store, clock).run),
     ]
     logs = PodLogs(store, clock, planner.places)
-    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs, NAMESPACES)
+    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs, eventing.mutate, NAMESPACES)
     replays = Replays(eventing.plane, eventing.log, eventing.plane.parts)
     events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
     top = Top(store, bus, clock, activator.waiting)

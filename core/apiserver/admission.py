@@ -76,8 +76,9 @@ def admit_update(kind: Kind[Any], old: Json, obj: Json, context: AdmissionContex
 
 
 def _rule(kind: Kind[Any], obj: Json, context: AdmissionContext, warnings: list[str]) -> Admitted:
-    """Defaults, then rules; `obj` is ours to change."""
+    """Defaults, what others put in, then rules; `obj` is ours to change."""
     kind.default(obj, context)
+    context.mutate(kind, obj)
     name = obj["metadata"].get("name", "")
     metadata_errors, errors = validate_metadata(kind, obj, context.old), kind.validate(obj, context)
     if errors and kind.webhook and not metadata_errors:

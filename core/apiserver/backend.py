@@ -17,7 +17,7 @@ from core.apiserver.paging import Snapshots
 from core.apiserver.paths import Target
 from core.clock import Clock
 from core.errors import BadRequest
-from core.resources.meta import AdmissionContext, Json, Kind
+from core.resources.meta import AdmissionContext, Json, Kind, Mutate, no_mutation
 from core.store.base import Store
 
 
@@ -35,6 +35,7 @@ class Backend:
     clock: Clock
     settings: Callable[[], Mapping[str, Any]] = no_settings
     logs: LogSource | None = None
+    mutate: Mutate = no_mutation
     kept_namespaces: Collection[str] = ("default", "kube-system", "kube-public")
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: Snapshots = field(default_factory=Snapshots)
@@ -91,7 +92,7 @@ class Call:
         return given or self.headers.get("user-agent", "unknown").split("/", 1)[0][:128] or "unknown"
 
     def context(self, backend: Backend, old: Json | None = None) -> AdmissionContext:
-        return AdmissionContext(settings=backend.settings(), user=self.user, old=old)
+        return AdmissionContext(backend.settings(), self.user, old, backend.mutate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,14 @@ class Scale:
     selector: str = "spec.selector"  # a metav1.LabelSelector
 
 
+Mutate: TypeAlias = "Callable[[Kind[Any], Json], None]"
+"""What another part of the platform puts into an object between defaults and rules, in place: a mutating webhook."""
+
+
+def no_mutation(kind: Kind[Any], obj: Json) -> None:
+    """Where nobody has anything to put in."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdmissionContext:
     """What a kind's rules may know besides the object: settings in force, who asks, and the old object on update."""
@@ -150,6 +158,7 @@ class AdmissionContext:
     settings: Mapping[str, Any] = field(default_factory=dict)  # name of a config-* ConfigMap → its parsed settings
     user: str = ""
     old: Json | None = None
+    mutate: Mutate = no_mutation
 
 
 Default: TypeAlias = Callable[[Json, AdmissionContext], None]

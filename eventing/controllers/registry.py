@@ -22,7 +22,9 @@ from eventing.controllers.leftovers import Leftovers
 from eventing.controllers.subscription import SubscriptionReconciler
 from eventing.controllers.trigger import TriggerReconciler
 from eventing.controllers.world import World
+from eventing.sinks.base import Sink
 from eventing.sinks.registry import SINKS
+from eventing.sources.base import EarlySource, Source
 from eventing.sources.registry import SOURCES
 
 
@@ -51,6 +53,7 @@ def make_controllers(world: World) -> Controllers:
     channels, in_memory = ChannelReconciler(world), InMemoryChannelReconciler(world, inlets)
     sequences, parallels = FlowReconciler(world, inlets, SEQUENCES), FlowReconciler(world, inlets, PARALLELS)
     sources, sinks = [make(world) for make in SOURCES.values()], [make(world) for make in SINKS.values()]
+    plugins: Sequence[Source | Sink] = [*sources, *sinks]
     return Controllers(
         world,
         [
@@ -60,7 +63,7 @@ def make_controllers(world: World) -> Controllers:
             SubscriptionReconciler(world).controller(),
             NewsReconciler(world, inlets.catalogue).controller(),
             Leftovers(world).controller(),
-            *(each.controller() for each in (*sources, *sinks)),
+            *(each.controller() for each in plugins),
         ],
         [
             (EVENT_TYPE, event_types.reconcile),  # schemas are in force before the first event
@@ -70,6 +73,7 @@ def make_controllers(world: World) -> Controllers:
             (SEQUENCE, sequences.reconcile),
             (PARALLEL, parallels.reconcile),
             *((sink.kind, sink.reconcile) for sink in sinks),
+            *((source.kind, source.reconcile) for source in sources if isinstance(source, EarlySource)),
         ],
-        [service for each in (*sources, *sinks) for service in each.services],
+        [service for each in plugins for service in each.services],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from core.inside import Site, Sites
@@ -17,6 +17,7 @@ from eventing.entrance import Entrance
 from eventing.ingress import Ingress, by_host, by_path
 from eventing.log.log import EventLog
 from eventing.places import Places
+from eventing.sink_env import Bindings
 
 BrokerClass: TypeAlias = Callable[[str, Json], Awaitable[Broker]]
 """A stream's name and the Broker object → what keeps its events. PermanentError: its configuration is wrong, and how.
@@ -100,3 +101,4 @@ class World(Objects):
     log: EventLog
     doors: Doors
     brokers: dict[str, BrokerClass]
+    bindings: Bindings = field(default_factory=Bindings)

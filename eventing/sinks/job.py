@@ -124,7 +124,9 @@ class JobSinks:
         with contextlib.suppress(AlreadyExists):  # a crash came between the two
             await world.store.create(SECRET, make_secret(sink, occasion, event))
         try:
-            job = await world.store.create(JOB, make_job(sink, occasion))
+            wanted = make_job(sink, occasion)
+            world.bindings.inject(JOB, wanted)
+            job = await world.store.create(JOB, wanted)
         except AlreadyExists:
             return  # the same event, sent twice at a time
         secret = await world.find(SECRET, occasion.key)

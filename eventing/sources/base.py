@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from core.reconcile.controller import Controller
 from core.reconcile.references import References
 from core.resources.conditions import Conditions
-from core.resources.meta import Json, ObjectKey
+from core.resources.meta import Json, Kind, ObjectKey
 from core.resources.sources import OIDC_IDENTITY_CREATED, SINK_PROVIDED
 from core.tasks import Service
 from eventing.controllers.resolving import Unresolved, referents, resolve
@@ -25,6 +25,16 @@ class Source(Protocol):
 
     def controller(self) -> Controller:
         """Made once."""
+
+
+@runtime_checkable
+class EarlySource(Protocol):
+    """One whose objects are to be in force before the first request is taken."""
+
+    kind: Kind[Any]
+
+    async def reconcile(self, key: ObjectKey) -> float | None:
+        """Called for each of them."""
 
 
 class Sinks:

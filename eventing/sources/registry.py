@@ -21,7 +21,21 @@ def _rabbitmq(world: World) -> Source:
     return RabbitmqSources(world)
 
 
+def _container(world: World) -> Source:
+    from eventing.sources.container import ContainerSources
+
+    return ContainerSources(world)
+
+
+def _sink_binding(world: World) -> Source:
+    from eventing.sources.sink_binding import SinkBindings
+
+    return SinkBindings(world)
+
+
 SOURCES: Final[Mapping[str, Callable[[World], Source]]] = {
     "ping": _ping,
     "rabbitmq": _rabbitmq,
+    "sink_binding": _sink_binding,
+    "container": _container,
 }

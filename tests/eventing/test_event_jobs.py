@@ -40,6 +40,7 @@ def test_the_job_has_the_event_as_a_file_and_belongs_to_its_sink() -> None:
     assert metadata["labels"]["sinks.knative.dev/job-sink-name"] == "logger"
     assert metadata["ownerReferences"][0]["uid"] == "u-1"
     assert job["spec"]["completions"] == 3
+    assert job["spec"]["template"]["metadata"]["labels"]["sinks.knative.dev/job-sink-name"] == "logger"
     assert pod["containers"][0]["volumeMounts"] == [
         {"name": "jobsink-event", "mountPath": "/etc/jobsink-event", "readOnly": True}
     ]

@@ -24,7 +24,8 @@ def test_it_is_built_without_effect_on_the_machine(tmp_path: Path) -> None:
     wing = make_eventing(
         Surroundings(store, clock, recorder, Hosts(), settings.current, Subscribers(), sites, DataDir(tmp_path))
     )
-    assert [name for name, _ in wing.services] == ["event-log", "outside", "eventing", "doors"]
+    names = [name for name, _ in wing.services]
+    assert names == ["event-log", "outside", "eventing", "doors", "ticker", "job-sinks"]
     assert {controller.name for controller in wing.controllers} >= {"broker", "trigger"}
     assert not sites.places["broker-ingress.knative-eventing.svc.cluster.local"].public
     assert list(tmp_path.iterdir()) == []
