@@ -170,8 +170,10 @@ class RabbitmqBroker:
                     "StartNotPossible",
                 )
             await self._publishing.require().declare(*self._things(queue_of(self.name, name)))
-        await self._ground.log.subscribe(name, self.name, NOW)  # who is to get events in the next life, from the first
+        # The log keeps who is to get events in the next life, from its first moment, and what has failed so far.
+        cursor = await self._ground.log.subscribe(name, self.name, NOW)
         self._enter(name, wanted)
+        self._ledgers[name].cursor = cursor
 
     def _enter(self, name: str, wanted: Filter) -> None:
         if name in self._queues:

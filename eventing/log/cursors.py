@@ -96,6 +96,12 @@ class Cursor:
         """The failed attempts at an unacknowledged event, also those before a restart."""
         return self._attempts.get(offset, ())
 
+    def forget(self, offset: int) -> None:
+        """The event has ended where another broker keeps it: what had failed is no longer of interest."""
+        if offset in self._attempts:
+            self._forget(offset)
+            self._commits.touch(self)
+
     @property
     def failing(self) -> Mapping[int, Sequence[Attempt]]:
         """All unacknowledged events that have failed attempts."""

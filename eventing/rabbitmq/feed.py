@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from core.tasks import Started
 from eventing.brokers.base import Delivery
 from eventing.event import Event
 from eventing.log.base import Attempt, DeadLetter
+from eventing.log.cursors import Cursor
 from eventing.log.dead_letters import DeadLetters
 
 log = structlog.get_logger()
@@ -65,13 +67,23 @@ class Wants:
 
 @dataclass(slots=True)
 class Ledger:
-    """What is known of a queue's messages by name; it outlives its feeds and their connections."""
+    """What is known of a queue's messages by name; it outlives its feeds and their connections.
+
+    Failed attempts are in the event log, under a number made from the name: `cursor` has no other use here.
+    """
 
     keep: int
     waiting: int = 0  # in the queue and in hand
     moves: int = 0  # how often that was changed: what was asked before is then out of date
     settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    cursor: Cursor | None = None
+
+    def attempts(self, id: str | None) -> list[Attempt]:
+        return [] if id is None or self.cursor is None else list(self.cursor.attempts(number_of(id)))
+
+    def fail(self, id: str | None, attempt: Attempt) -> None:
+        if id is not None and self.cursor is not None:
+            self.cursor.fail(number_of(id), attempt)
 
     def count(self, change: int) -> None:
         self.waiting += change
@@ -82,7 +94,8 @@ class Ledger:
         self.count(-1)
         if id is None:
             return
-        self.attempts.pop(id, None)
+        if self.cursor is not None and self.cursor.failing:
+            self.cursor.forget(number_of(id))
         self.settled[id] = None
         if len(self.settled) > self.keep:
             self.settled.popitem(last=False)
@@ -153,8 +166,7 @@ class QueueFeed:
     def failed(self, delivery: Delivery, attempt: Attempt) -> None:
         held = _held(delivery)
         held.attempts.append(attempt)
-        if held.id is not None:
-            self._ledger.attempts[held.id] = held.attempts
+        self._ledger.fail(held.id, attempt)
 
     def ack(self, delivery: Delivery) -> None:
         self._over(_held(delivery))
@@ -176,7 +188,7 @@ class QueueFeed:
         if id is not None and id in ledger.settled:
             consumer.ack(received.tag)
             return
-        held = _Held(id, consumer, received.tag, attempts=ledger.attempts.get(id or "", []))
+        held = _Held(id, consumer, received.tag, attempts=ledger.attempts(id))
         event = self._wants.read(content)
         self._held += 1
         ledger.moves += 1
@@ -236,6 +248,10 @@ class QueueFeed:
                     if moves == self._ledger.moves:
                         self._ledger.waiting = depth + self._held
             await self._clock.sleep(SURVEY_S)
+
+
+def number_of(id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest()) >> 1
 
 
 def _held(delivery: Delivery) -> _Held:

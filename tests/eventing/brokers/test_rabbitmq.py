@@ -8,8 +8,11 @@ import pytest
 
 from core.clients.rabbitmq_access import Access
 from core.errors import PermanentError
+from core.inside import Reply
+from core.resources.eventing_delivery import BackoffPolicy
 from eventing.brokers.base import Broker
 from eventing.brokers.rabbitmq import NAME_BYTES_MAX, Ground, RabbitmqBroker, exchange_of, queue_of
+from eventing.delivery import Policy
 from eventing.log.base import EARLIEST, NOW, Start
 from tests.support.broker_contract import Lives, Parts, RemoteBrokerContract, subscription_name, with_lives
 from tests.support.rabbitmq import Rabbitmq
@@ -80,6 +83,24 @@ class TestRabbitmqBroker(RemoteBrokerContract):
             await life.broker.erase()
             assert self.server.queues(self.vhost) == []
             assert self.server.exchanges(self.vhost) == []
+
+    @with_lives
+    async def test_failed_attempts_count_on_over_a_restart(self, lives: Lives) -> None:
+        name = lives.name("t")
+        patient = Policy(retry=2, backoff=BackoffPolicy.LINEAR, backoff_delay_s=30)
+        async with lives.life() as life:
+            await life.subscribe(name, lambda got: Reply(503), policy=patient)
+            await life.append(event("1"))
+            await life.got(name, 1)
+        async with lives.life() as life:
+            await life.subscribe(name, policy=Policy(retry=2, backoff=BackoffPolicy.LINEAR, backoff_delay_s=0.01))
+            (letter,) = await life.letters(name, 1)
+            assert [attempt.number for attempt in letter.attempts] == [1, 2, 3]
+            assert len(life.people.ids(name)) == 3
+            await life.settled(name)
+            cursor = life.log.cursor(subscription_name(name))
+            assert cursor is not None
+            assert not cursor.failing
 
     @with_lives
     async def test_a_queue_that_somebody_deletes_is_made_again(self, lives: Lives) -> None:
