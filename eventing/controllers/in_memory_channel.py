@@ -1,6 +1,7 @@
 """InMemoryChannel → a stream that takes events at a host of its own, its address, its status.
 
-In spite of the name, what it took is on disk. Who gets the events is the business of Subscriptions.
+In spite of the name, what it took is on disk. Who gets the events is the business of Subscriptions and
+`written_subscribers`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from eventing.controllers.channel_hosts import RETRY_S, HostTaken, claim, host_o
 from eventing.controllers.inlets import Inlets
 from eventing.controllers.resolving import Unresolved, followed, referents, resolve
 from eventing.controllers.world import World
+from eventing.controllers.written_subscribers import WrittenSubscribers
 from eventing.plans import channel_stream
 
 WORKING: Final = ("DispatcherReady", "ServiceReady", "EndpointsReady")
@@ -36,6 +38,7 @@ class InMemoryChannelReconciler:
     def __init__(self, world: World, inlets: Inlets) -> None:
         self._world = world
         self._inlets = inlets
+        self._written = WrittenSubscribers(world)
         self._references = References()
 
     def controller(self) -> Controller:
@@ -67,7 +70,8 @@ class InMemoryChannelReconciler:
             conditions.mark_false(ADDRESSABLE, "ChannelServiceFailed", conditions.get(SERVICE_READY)["message"])
         await self._mark_sink(key, sink, conditions, status)
         conditions.mark_true(EVENT_POLICIES_READY, "DefaultAuthorizationMode", "every event of this platform is let in")
-        if subscribers := await self._subscribers(key):
+        written = await self._written.run(key, channel, status.get("deadLetterSinkUri"))
+        if subscribers := [*await self._subscribers(key), *written]:
             status["subscribers"] = subscribers
         await self._world.write_status(IN_MEMORY_CHANNEL, channel, {**status, "conditions": conditions.to_json()})
         return None if conditions.is_true(ADDRESSABLE) else RETRY_S

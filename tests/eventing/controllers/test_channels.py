@@ -1,7 +1,7 @@
 """Channels and Subscriptions over a real event log.
 
 Of eventing/controllers/channel.py, eventing/controllers/in_memory_channel.py, eventing/controllers/subscription.py and
-eventing/controllers/channel_hosts.py.
+eventing/controllers/channel_hosts.py, eventing/controllers/written_subscribers.py.
 """
 
 from __future__ import annotations
@@ -344,5 +344,51 @@ def test_a_broker_hands_to_a_channel_and_a_loop_of_them_ends(tmp_path: Path) -> 
             assert "trigger/default/t" in letter.reason
             assert "subscription/default/s" in letter.reason
             assert under.people.calls == []
+
+    run(main())
+
+
+def test_subscribers_that_stand_in_the_channel_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            for name in ("one", "two", "sink", "told"):
+                await under.function(name)
+            under.people.answers[host("one")] = lambda got: with_event(event("reply"))
+            under.people.answers[host("two")] = lambda got: Reply(400)
+            one = {
+                "uid": "1",
+                "generation": 3,
+                "subscriberUri": f"http://{host('one')}",
+                "replyUri": f"http://{host('told')}",
+            }
+            two = {
+                "uid": "2", "subscriberUri": f"http://{host('two')}",
+                "delivery": {"deadLetterSink": {"uri": f"http://{host('sink')}"}},
+            }  # fmt: skip
+
+            async def ready(*uids: str) -> Json:
+                async def found() -> Json | None:
+                    obj = await under.store.get(IN_MEMORY_CHANNEL, "c", "default")
+                    told = (obj.get("status") or {}).get("subscribers") or []
+                    return obj if [each["uid"] for each in told if each["ready"] == "True"] == [*uids] else None
+
+                return dict(await until(found, f"not ready: {uids}"))
+
+            await under.apply(IN_MEMORY_CHANNEL, "c", {"subscribers": [one, two]})
+            assert (await ready("1", "2"))["status"]["subscribers"][0]["observedGeneration"] == 3
+            await into(under, "a")
+            assert await under.received(host("one"), 1) == ["a"]
+            assert await under.received(host("told"), 1) == ["reply"]
+            assert await under.received(host("sink"), 1) == ["a"]
+            await under.apply(IN_MEMORY_CHANNEL, "c", {"subscribers": [one]})
+            await ready("1")
+            assert under.subscriptions_of("channel/default/c") == ["channel/default/c/1"]
+            unknown = {"ref": {**channel("nowhere", "Channel")}}
+            await under.apply(
+                IN_MEMORY_CHANNEL, "c", {"subscribers": [{**two, "delivery": {"deadLetterSink": unknown}}]}
+            )
+            await ready()
+            told = (await under.store.get(IN_MEMORY_CHANNEL, "c", "default"))["status"]["subscribers"]
+            assert "default/nowhere does not exist" in told[0]["message"]
 
     run(main())
