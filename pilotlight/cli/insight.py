@@ -15,7 +15,7 @@ from core.resources.meta import Json
 from core.resources.serving import REVISION, SERVICE
 from pilotlight.cli.event_lines import STANDING_HEADER, standing_row
 from pilotlight.cli.output import console, print_json, print_table, say
-from pilotlight.cli.session import Session, UsageProblem
+from pilotlight.cli.session import Session
 
 DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/decisions/{revision}"
 TOP_PATH = "/pilotlight/v1/top"
@@ -60,7 +60,7 @@ async def _revisions(client: KubernetesClient, namespace: str, name: str) -> Seq
         try:
             await client.get(REVISION, name, namespace)
         except NotFound:
-            raise UsageProblem(f"namespace {namespace} has no service and no revision named {name!r}") from None
+            raise NotFound(f"namespace {namespace} has no service and no revision named {name!r}") from None
         return [name]
     traffic = (service.get("status") or {}).get("traffic") or ()
     names = dict.fromkeys(target["revisionName"] for target in traffic)

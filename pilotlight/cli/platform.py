@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 
 from pilotlight.cli.output import note, print_json, say
-from pilotlight.cli.session import Session, UsageProblem
+from pilotlight.cli.session import NotReady, Session, UsageProblem
 from pilotlight.datadir import DataDir, Running, is_alive
 from pilotlight.options import PlatformOptions
 
@@ -60,7 +61,7 @@ def announce(running: Running, *, as_json: bool) -> None:
 
 
 def start_detached(options: PlatformOptions) -> Running:
-    """Starts a platform that outlives this command, and returns once it answers. UsageProblem with its last words."""
+    """Starts a platform that outlives this command, and returns once it answers. NotReady with its last words."""
     options.data_dir.make()
     command = [sys.executable, "-P", "-m", "pilotlight", "up", "--json", *options.arguments()]
     with options.data_dir.platform_log.open("ab") as log:
@@ -73,19 +74,21 @@ def start_detached(options: PlatformOptions) -> Running:
         if (running := options.data_dir.running()) and running.pid == process.pid:
             return running
         if process.poll() is not None:
-            raise UsageProblem(_last_words(options.data_dir.platform_log, began))
+            raise NotReady(last_words(options.data_dir.platform_log, began))
         time.sleep(0.02)
     process.terminate()
-    raise UsageProblem(
-        f"the platform did not answer within {DETACH_TIMEOUT_S:g} s: see {options.data_dir.platform_log}"
-    )
+    raise NotReady(f"the platform did not answer within {DETACH_TIMEOUT_S:g} s: see {options.data_dir.platform_log}")
 
 
-def _last_words(log: Path, began: int) -> str:
+def last_words(log: Path, began: int) -> str:
+    """The error that it ended with, whatever was written behind that."""
     with log.open("rb") as file:
         file.seek(began)
         lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else f"the platform ended at once: see {log}"
+    for line in reversed(lines):
+        if line.startswith('{"error"'):
+            return str(json.loads(line)["error"]["message"])
+    return lines[-1] if lines else f"the platform ended at once: see {log}"
 
 
 def down_command(
