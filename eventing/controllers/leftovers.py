@@ -16,7 +16,7 @@ from core.resources.eventing import BROKER, TRIGGER
 from core.resources.flows import PARALLEL, SEQUENCE
 from core.resources.messaging import IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind, ObjectKey
-from core.resources.sources import PING_SOURCE
+from core.resources.sources import API_SERVER_SOURCE, PING_SOURCE
 from eventing.controllers.world import World
 
 log = structlog.get_logger()
@@ -27,6 +27,7 @@ STREAMS: Final[Mapping[str, Kind[Any]]] = {
     "sequence": SEQUENCE,
     "parallel": PARALLEL,
     "pingsource": PING_SOURCE,
+    "apiserversource": API_SERVER_SOURCE,
 }
 SUBSCRIPTIONS: Final[Mapping[str, Kind[Any]]] = {"trigger": TRIGGER, "subscription": SUBSCRIPTION}
 ONCE: Final = ObjectKey("", "leftovers")

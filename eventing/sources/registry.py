@@ -33,9 +33,16 @@ def _sink_binding(world: World) -> Source:
     return SinkBindings(world)
 
 
+def _api_server(world: World) -> Source:
+    from eventing.sources.api_server import ApiServerSources
+
+    return ApiServerSources(world)
+
+
 SOURCES: Final[Mapping[str, Callable[[World], Source]]] = {
     "ping": _ping,
     "rabbitmq": _rabbitmq,
     "sink_binding": _sink_binding,
     "container": _container,
+    "api_server": _api_server,
 }
