@@ -111,7 +111,7 @@ class Dispatcher:
             while not self._stopping:
                 self._wake.clear()
                 for delivery in feed.take(self._held_max - lanes.held):
-                    lanes.put(_Way(delivery), self._key(delivery.event))
+                    lanes.put(_Way(delivery), self._key(delivery))
                 while not self._stopping and (found := lanes.start()) is not None:
                     if self._rate is not None:
                         await self._pace(self._rate)
@@ -128,10 +128,12 @@ class Dispatcher:
         self._stopping = True
         self._wake.set()
 
-    def _key(self, event: Event) -> str | None:
+    def _key(self, delivery: Delivery) -> str | None:
         """Events without the attribute keep their order among themselves."""
         key = self.subscription.order_key
-        return None if key is None else str(event.attributes.get(key, ""))
+        if key is None:
+            return None
+        return delivery.lane if delivery.lane is not None else str(delivery.event.attributes.get(key, ""))
 
     async def _pace(self, rate: Rate) -> None:
         while wait_s := rate.delay_s(self._parts.clock.monotonic()):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import random
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +16,7 @@ from core.clock import Clock
 from core.inside import Call, Caller, Reply, Sites
 from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder
-from core.resources.eventing_labels import LOG_CLASSES, RABBITMQ_CLASS
+from core.resources.eventing_labels import KAFKA_CLASSES, LOG_CLASSES, RABBITMQ_CLASS
 from core.resources.hosts import Hosts
 from core.resources.meta import Json, Mutate
 from core.settings.config_maps import DOMAIN, SINKS
@@ -83,6 +85,11 @@ def make_eventing(house: Surroundings) -> EventingWing:
 
         return await make_broker(world, log, chronicle, stream, broker)
 
+    async def kafka(stream: str, broker: Json) -> Broker:
+        module = await asyncio.to_thread(importlib.import_module, "eventing.brokers.kafka")  # 20 MB of client library
+        made: Broker = await module.make_broker(world, stream, broker)
+        return made
+
     world = World(
         store=house.store,
         clock=clock,
@@ -93,7 +100,12 @@ def make_eventing(house: Surroundings) -> EventingWing:
         plane=plane,
         log=log,
         doors=Doors(house.sites, plane.places),
-        brokers={**dict.fromkeys(LOG_CLASSES, embedded), RABBITMQ_CLASS: rabbitmq},
+        brokers={
+            **dict.fromkeys(LOG_CLASSES, embedded),
+            **dict.fromkeys(KAFKA_CLASSES, kafka),
+            RABBITMQ_CLASS: rabbitmq,
+        },
+        platform=_name_of(house.data_dir),
     )
     controllers = make_controllers(world)
     services: list[tuple[str, Service]] = [
@@ -104,6 +116,12 @@ def make_eventing(house: Surroundings) -> EventingWing:
         *controllers.services,
     ]
     return EventingWing(services, controllers.all, world.bindings.inject, log, plane, chronicle)
+
+
+def _name_of(data_dir: DataDir) -> str:
+    """The same in every life on this folder of this machine, and that of no other platform."""
+    place = f"{socket.gethostname()}:{data_dir.root.resolve()}"
+    return f"pilotlight-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
 
 
 async def _run_log(log: EventLog, started: Started) -> None:

@@ -30,6 +30,8 @@ LOG_CLASSES: Final = (PILOTLIGHT_CLASS, CHANNEL_BASED_CLASS)
 """Classes that the platform's own log serves: ours, and the one that Knative's documents ask for."""
 KAFKA_CLASSES: Final = (KAFKA_CLASS, KAFKA_NAMESPACED_CLASS)
 
+KAFKA_EXTERNAL_TOPIC_ANNOTATION: Final = f"kafka.{GROUP}/external.topic"  # one that is there already
+
 # On a Trigger.
 DEPENDENCY_ANNOTATION: Final = "knative.dev/dependency"  # JSON of an ObjectReference: not ready before that is
 INJECTION_ANNOTATION: Final = f"{GROUP}/injection"  # enabled: makes the Broker `default`

@@ -26,6 +26,8 @@ class Delivery:
     offset: int | None
     attempts: Sequence[Attempt] = ()
     """Those that failed before, in earlier lives of the platform too."""
+    lane: str | None = None
+    """Where the feed itself knows what keeps an order: deliveries of one lane do, whatever their attributes say."""
 
 
 class Feed(Protocol):

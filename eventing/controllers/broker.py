@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from core.errors import PermanentError, TemporaryError
 from core.reconcile.controller import Controller, Watched, itself
 from core.reconcile.references import References
-from core.resources.conditions import Conditions
+from core.resources.conditions import Conditions, ConditionSet
 from core.resources.core_v1 import CONFIG_MAP
 from core.resources.eventing import (
     ADDRESSABLE,
@@ -16,8 +17,9 @@ from core.resources.eventing import (
     BROKER_CONDITIONS,
     DEAD_LETTER_SINK_RESOLVED,
     EVENT_POLICIES_READY,
+    KAFKA_BROKER_CONDITIONS,
 )
-from core.resources.eventing_labels import BROKER_CLASS_ANNOTATION, PILOTLIGHT_CLASS
+from core.resources.eventing_labels import BROKER_CLASS_ANNOTATION, KAFKA_CLASSES, PILOTLIGHT_CLASS
 from core.resources.eventing_options import BrokerOptions, read_options
 from core.resources.meta import Json, ObjectKey
 from core.settings.config_maps import DOMAIN, settings_name
@@ -27,8 +29,20 @@ from eventing.controllers.resolving import Unresolved, followed, referents, reso
 from eventing.controllers.world import BROKER_HOST, World
 from eventing.plans import broker_stream
 
-WORKING: Final = ("IngressReady", "TriggerChannelReady", "FilterReady")
-"""What is one thing here, and three Deployments in Knative: taking events, keeping them, matching them."""
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a class tells of itself. `configured`: its configuration can be used. `working` is one thing here, and
+    several Deployments in Knative: taking events, keeping them, matching them."""
+
+    conditions: ConditionSet
+    working: tuple[str, ...]
+    configured: tuple[str, ...] = ()
+
+
+LOG_PARTS: Final = Parts(BROKER_CONDITIONS, ("IngressReady", "TriggerChannelReady", "FilterReady"))
+KAFKA_PARTS: Final = Parts(KAFKA_BROKER_CONDITIONS, ("DataPlaneAvailable", "TopicReady"), ("ConfigParsed",))
+PARTS: Final[Mapping[str, Parts]] = dict.fromkeys(KAFKA_CLASSES, KAFKA_PARTS)
 RETRY_S: Final = 10.0
 LOOK_S: Final = 1.0
 """How soon a broker that is still on its way up is looked at again."""
@@ -57,10 +71,11 @@ class BrokerReconciler:
             return None
         sink = (broker["spec"].get("delivery") or {}).get("deadLetterSink")
         self._references.set(key, referents([sink], key.namespace))
-        conditions = BROKER_CONDITIONS.manage(broker.get("status"), self._world.now())
+        parts = PARTS.get(_class_of(broker), LOG_PARTS)
+        conditions = parts.conditions.manage(broker.get("status"), self._world.now())
         status: Json = {"observedGeneration": broker["metadata"].get("generation", 0)}
-        retry_s = await self._open(key, broker, conditions)
-        if conditions.is_true(WORKING[0]):
+        retry_s = await self._open(key, broker, parts, conditions)
+        if conditions.is_true(parts.working[0]):
             status |= self._addresses(key)
             conditions.mark_true(ADDRESSABLE)
         else:
@@ -74,10 +89,10 @@ class BrokerReconciler:
         metadata = event.object["metadata"]
         return tuple(self._opened) if settings_name(metadata["namespace"], metadata["name"]) == DOMAIN else ()
 
-    async def _open(self, key: ObjectKey, broker: Json, conditions: Conditions) -> float | None:
+    async def _open(self, key: ObjectKey, broker: Json, parts: Parts, conditions: Conditions) -> float | None:
         """Makes it take events; seconds after which to try again where it cannot."""
         world, stream = self._world, broker_stream(key)
-        class_name = (broker["metadata"].get("annotations") or {}).get(BROKER_CLASS_ANNOTATION) or PILOTLIGHT_CLASS
+        class_name = _class_of(broker)
         make = world.brokers.get(class_name)
         options = read_options(BrokerOptions, broker["metadata"].get("annotations") or {})
         try:
@@ -88,16 +103,16 @@ class BrokerReconciler:
                 )
             entrance = await self._inlets.open(stream, broker, make, options, class_name)
         except (PermanentError, TemporaryError) as error:
-            _mark_not_running(conditions, str(error))
+            _mark(conditions, (*parts.configured, *parts.working), str(error))
             return RETRY_S if isinstance(error, TemporaryError) else None
+        _mark(conditions, parts.configured)
         self._opened.add(key)
         world.doors.open_broker(f"/{key.namespace}/{key.name}", stream, entrance)
         running = world.plane.stream(stream)
         if running is not None and running.trouble:
-            _mark_not_running(conditions, running.trouble)  # a producer is told 503, and comes again
+            _mark(conditions, parts.working, running.trouble)  # a producer is told 503, and comes again
             return LOOK_S
-        for kind in WORKING:
-            conditions.mark_true(kind)
+        _mark(conditions, parts.working)
         return None
 
     async def _close(self, key: ObjectKey) -> None:
@@ -125,6 +140,14 @@ class BrokerReconciler:
             conditions.mark_true(DEAD_LETTER_SINK_RESOLVED)
 
 
-def _mark_not_running(conditions: Conditions, why: str) -> None:
-    for kind in WORKING:
-        conditions.mark_false(kind, "BrokerNotRunning", why)
+def _class_of(broker: Json) -> str:
+    annotations = broker["metadata"].get("annotations") or {}
+    return str(annotations.get(BROKER_CLASS_ANNOTATION) or PILOTLIGHT_CLASS)
+
+
+def _mark(conditions: Conditions, kinds: Sequence[str], why_not: str = "") -> None:
+    for kind in kinds:
+        if why_not:
+            conditions.mark_false(kind, "BrokerNotRunning", why_not)
+        else:
+            conditions.mark_true(kind)

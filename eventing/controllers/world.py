@@ -102,3 +102,5 @@ class World(Objects):
     doors: Doors
     brokers: dict[str, BrokerClass]
     bindings: Bindings = field(default_factory=Bindings)
+    platform: str = "pilotlight"
+    """A name that it has in every life, and no other platform has, for servers that several use."""

@@ -14,7 +14,7 @@ from core.errors import NotFound
 from core.inside import Call, Reply, Sites
 from core.reconcile.events import Recorder
 from core.resources.conditions import find_condition
-from core.resources.eventing_labels import LOG_CLASSES, RABBITMQ_CLASS
+from core.resources.eventing_labels import KAFKA_CLASS, LOG_CLASSES, RABBITMQ_CLASS
 from core.resources.hosts import Hosts
 from core.resources.kinds import KINDS
 from core.resources.meta import AdmissionContext, Json, Kind
@@ -22,6 +22,7 @@ from core.resources.serving import SERVICE
 from core.settings.config_maps import CONFIG_MAPS, settings_of
 from core.store.memory import MemoryStore
 from core.tasks import start_service
+from eventing.brokers.base import Broker
 from eventing.brokers.embedded import EmbeddedBroker
 from eventing.brokers.rabbitmq import RabbitmqBroker
 from eventing.chronicle import Chronicle
@@ -145,6 +146,11 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
     async def rabbitmq(stream: str, broker: Json) -> RabbitmqBroker:
         return await make_broker(world, log, chronicle, stream, broker)
 
+    async def kafka(stream: str, broker: Json) -> Broker:
+        from eventing.brokers.kafka import make_broker as make_kafka_broker  # as slow to load as all others together
+
+        return await make_kafka_broker(world, stream, broker)
+
     recorder = Recorder(store, clock, "test")
     settings = {name: settings_of(name, None) for name in CONFIG_MAPS}
     world = World(
@@ -157,7 +163,7 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
         plane,
         log,
         Doors(sites, plane.places),
-        {**dict.fromkeys(LOG_CLASSES, embedded), RABBITMQ_CLASS: rabbitmq},
+        {**dict.fromkeys(LOG_CLASSES, embedded), RABBITMQ_CLASS: rabbitmq, KAFKA_CLASS: kafka},
     )
     try:
         async with asyncio.TaskGroup() as group:

@@ -21,6 +21,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ USER, PASSWORD = "alice", "open sesame"
 _UP_S = 60.0
 _HOW = "apt-get install default-jre-headless maven (tests/support/need.sh does)"
 _PR_SET_PDEATHSIG = 1
+# A child dies with the thread that started it, and this one lives as long as the process.
+_starter = ThreadPoolExecutor(1)
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
@@ -121,16 +124,7 @@ class KafkaServer:
     def start(self) -> None:
         if not (self._folder / "data" / "meta.properties").exists():
             self._format()
-        with (self._folder / "log").open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command("kafka.Kafka", str(self._folder / "server.properties")),
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )
+        self._process = _starter.submit(self._run).result()
         deadline = time.monotonic() + _UP_S
         while not self._serves():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -155,6 +149,18 @@ class KafkaServer:
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "log").open("ab") as output:
+            return subprocess.Popen(
+                self._command("kafka.Kafka", str(self._folder / "server.properties")),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
 
     def _format(self) -> None:
         scram = [f"{name}=[name={USER},password={PASSWORD}]" for name in _SCRAM]
@@ -225,7 +231,7 @@ def _fetch(cache: Path) -> None:
 
 
 def _die_with_parent() -> None:
-    """A test process that is killed leaves no broker behind."""
+    """A test process that is killed leaves no server behind."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
