@@ -17,8 +17,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,12 +93,6 @@ class Rabbitmq:
         """Those that somebody has made."""
         names = (each["name"] for each in self.ask("GET", f"exchanges/{vhost}?columns=name"))
         return sorted(name for name in names if name and not name.startswith("amq."))
-
-    def drop_connections(self) -> None:
-        """As an operator does it. The plugin learns of connections only every few seconds."""
-        for each in self.ask("GET", "connections?columns=name"):
-            with contextlib.suppress(urllib.error.HTTPError):
-                self.ask("DELETE", f"connections/{urllib.parse.quote(each['name'])}")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The management API's answer."""
