@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from core.resources.serving import SERVICE
 from pilotlight.cli.documents import FunctionOptions, make_service, parse_pairs
 from pilotlight.cli.output import note, print_json, say
 from pilotlight.cli.session import Session, UsageProblem, gateway_url
-from pilotlight.cli.waiting import Waiting, wait_ready, with_waiting
+from pilotlight.cli.waiting import Waiting, failure_of, wait_ready, with_waiting
 
 MANAGER = "pilotlight"
 TIMING_REQUEST_HEADER = "Pilotlight-Timing"
@@ -147,7 +148,10 @@ async def invoke(
     async with HttpClient() as http:
         before = loop.time()
         response = await http.send(sent)
-        return response, (loop.time() - before) * 1000
+        elapsed_ms = (loop.time() - before) * 1000
+    if response.status == HTTPStatus.NOT_FOUND and (why := failure_of(service)):
+        note(f"service {name} is not ready: {why}")  # without a revision that ever was it has no route
+    return response, elapsed_ms
 
 
 def _target_url(service: Json, tag: str | None) -> str:

@@ -18,6 +18,7 @@ from core.resources.serving import SERVICE
 from core.resources.serving_labels import REVISION_LABEL, SERVICE_LABEL
 from pilotlight.cli.output import note, print_json_line, say
 from pilotlight.cli.session import Session, UsageProblem
+from pilotlight.cli.waiting import failure_of
 
 
 def logs_command(
@@ -39,13 +40,19 @@ def logs_command(
     selector = f"{SERVICE_LABEL}={name}" + (f",{REVISION_LABEL}={revision}" if revision else "")
 
     async def work(client: KubernetesClient) -> None:
-        await client.get(SERVICE, name, session.namespace)
+        service = await client.get(SERVICE, name, session.namespace)
         listing = await client.list(POD, session.namespace, labelSelector=selector)
         if not listing["items"] and not follow:
-            note(f"{name} has no instance now (it sleeps): its logs begin with its next request")
+            note(f"{name} has no instance now{idle_words(service)}")
         await print_logs(client, Wanted(session.namespace, selector, query, as_json), listing)
 
     session.run(work)
+
+
+def idle_words(service: Json) -> str:
+    """What becomes of a Service without instances: it failed, or its next request starts one."""
+    why = failure_of(service)
+    return f": {why}" if why else " (it sleeps): its logs begin with its next request"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,12 @@ def is_current(obj: Json) -> bool:
     return bool((obj.get("status") or {}).get("observedGeneration") == obj["metadata"].get("generation"))
 
 
+def failure_of(obj: Json) -> str:
+    """Why it is not Ready, where that is known: `RevisionFailed: …`; else empty."""
+    ready = find_condition(obj) or {}
+    return f"{ready.get('reason')}: {ready.get('message')}" if ready.get("status") == "False" else ""
+
+
 async def wait_ready(
     client: KubernetesClient, kind: Kind[Any], obj: Json, waiting: Waiting, tell: Callable[[str], None]
 ) -> Json:
@@ -70,7 +76,7 @@ async def wait_ready(
                     if ready.get("status") == "True":
                         return last
                     if ready.get("status") == "False" and await _stays_false(client, kind, last, waiting.window_s):
-                        raise NotReady(f"{kind.kind} {name}: {ready.get('reason')}: {ready.get('message')}")
+                        raise NotReady(f"{kind.kind} {name}: {failure_of(last)}")
                 message = ready.get("message") or ready.get("reason") or ""
                 if message and message != told:
                     tell(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilotlight.cli.logs import parse_duration_s
+from pilotlight.cli.logs import idle_words, parse_duration_s
 from pilotlight.cli.session import UsageProblem
 
 
@@ -17,3 +17,11 @@ def test_durations(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem, match="no duration"):
         parse_duration_s(text)
+
+
+def test_a_service_that_failed_is_not_said_to_sleep() -> None:
+    failed = {
+        "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "RevisionFailed", "message": "no"}]}
+    }
+    assert idle_words(failed) == ": RevisionFailed: no"
+    assert idle_words({}) == " (it sleeps): its logs begin with its next request"
