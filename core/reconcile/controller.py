@@ -40,12 +40,14 @@ class Watched:
     """One kind that a controller watches, and whose keys its changes concern.
 
     `after_s`: nobody waits for the answer to these changes, so several in a row become one reconciliation, which keeps
-    out of the way of a cold start.
+    out of the way of a cold start. `changes_only`: what there is at the start concerns nobody that another watch does
+    not list, so it is not walked along.
     """
 
     kind: Kind[Any]
     keys: Keys
     after_s: float = 0.0
+    changes_only: bool = False
 
 
 def itself(event: WatchEvent) -> Iterable[ObjectKey]:
@@ -145,18 +147,19 @@ class Controller:
             await self._listed_more.wait()
 
     async def _watch(self, watched: Watched, listed: asyncio.Event) -> None:
+        since = None if watched.changes_only else await self._take_all(watched)
         while True:
             try:
-                await self._follow(watched, listed)
+                await self._follow(watched, since, listed)
                 return
             except Expired:
                 log.info("watch fell behind, listing again", controller=self.name, kind=watched.kind.resource)
+                since = await self._take_all(watched)
 
-    async def _follow(self, watched: Watched, listed: asyncio.Event) -> None:
-        """Every existing object once, then every change after that list; ends when the store closes."""
-        since = await self._take_all(watched)
-        listed.set()
+    async def _follow(self, watched: Watched, since: int | None, listed: asyncio.Event) -> None:
+        """Every change after that list, or from now on; ends when the store closes."""
         async with self._store.watch(watched.kind, since=since) as changes:
+            listed.set()
             async for event in changes:
                 if event.type is not EventType.BOOKMARK:
                     self._enqueue_all(watched.keys(event), watched.after_s)

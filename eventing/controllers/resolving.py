@@ -53,8 +53,8 @@ def referents(destinations: Sequence[Json | None], namespace: str) -> list[Refer
 
 
 def followed(references: References) -> list[Watched]:
-    """Watches of everything that has an address."""
-    return [Watched(kind, references.of(kind)) for kind in KINDS if _has_address(kind)]
+    """Watches of everything that has an address; who refers to what is there is listed anyway."""
+    return [Watched(kind, references.of(kind), changes_only=True) for kind in KINDS if _has_address(kind)]
 
 
 def followed_sources(references: References) -> list[Watched]:

@@ -44,7 +44,7 @@ class SinkBindings:
     def controller(self) -> Controller:
         watches = [
             Watched(SINK_BINDING, itself),
-            *(Watched(kind, self._meaning(kind)) for kind in SUBJECTS),
+            *(Watched(kind, self._meaning(kind), changes_only=True) for kind in SUBJECTS),
             *followed(self._sinks.references),
         ]
         return Controller("sinkbinding", self._world.store, self.reconcile, watches, self._world.clock)

@@ -80,6 +80,24 @@ def test_what_exists_and_what_changes_is_reconciled() -> None:
     asyncio.run(body())
 
 
+def test_what_is_only_watched_for_changes_is_not_walked_along_and_no_change_is_missed() -> None:
+    async def body() -> None:
+        world = World(Watched(BOOK, itself), Watched(LOAN, itself, changes_only=True))
+        await world.store.create(BOOK, make("there"))
+        await world.store.create(LOAN, make("old"))
+
+        async def lend(key: ObjectKey) -> None:
+            if key.name == "there":
+                await world.store.create(LOAN, make("lent"))
+
+        world.answer = lend
+        async with world.running():
+            await settle()
+            assert world.keys == ["there", "lent"]
+
+    asyncio.run(body())
+
+
 def test_what_was_there_goes_behind_what_changes_and_what_is_in_a_hurry() -> None:
     async def body() -> None:
         world = World(Watched(BOOK, itself), Watched(GLANCE, itself))
