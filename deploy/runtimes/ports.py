@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LOWEST, HIGHEST = 20000, 65535
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 STRIDE = 101  # processes started one after the other are to be this far apart
 DEFAULT_OUTGOING = (32768, 60999)
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER without time: a try leaves nothing in TIME_WAIT that would hold the port
 
 
 class PortsExhausted(Exception):
@@ -64,16 +66,28 @@ class Ports:
 
 
 def _is_free(port: int) -> bool:
-    """Whether a server could bind it on every IPv4 address, as most do."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Whether a server could bind it on every IPv4 address, as most do, and would be reached there.
+
+    A container engine that publishes a port by a rule of the firewall alone leaves it unbound; a rule may outlive its
+    container, too. Whoever connects is led elsewhere then.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("0.0.0.0", port))
+            server.bind(("0.0.0.0", port))
+            server.listen(1)
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
             raise
-        return True
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.connect_ex(("127.0.0.1", port))  # on loopback it is answered within the call
+            try:
+                server.accept()[0].close()
+            except OSError:
+                return False
+    return True
 
 
 def _outside_outgoing() -> Iterable[int]:

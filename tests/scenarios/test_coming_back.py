@@ -20,7 +20,7 @@ def test_a_request_for_a_host_that_is_not_made_again_yet_waits_for_it(tmp_path: 
             for name in names:
                 await scenario.deploy(name, WINDOW)
             await scenario.advance(ASLEEP_S)
-            assert not scenario.alive()
+            await scenario.until(lambda: not scenario.alive(), "they do not fall asleep")
 
             early: list[asyncio.Task[str]] = []
             scenario.listening = lambda: early.extend(asyncio.ensure_future(scenario.call(name)) for name in names)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +63,22 @@ def test_a_preferred_port_is_given_only_where_it_is_free() -> None:
     assert ports.take(wanted) != wanted
     with listening() as held:
         assert ports.take(held.getsockname()[1]) != held.getsockname()[1]
+
+
+LED_AWAY = """
+import subprocess
+from deploy.runtimes.ports import Ports
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+rule = ["-d", "127.0.0.1", "-p", "tcp", "--dport", "28873", "-j", "DNAT", "--to-destination", "127.0.0.1:9"]
+subprocess.run(["iptables", "-t", "nat", "-A", "OUTPUT", *rule], check=True)
+print(Ports([28873, 28874]).take())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of one's own takes root")
+@pytest.mark.skipif(not shutil.which("iptables"), reason="needs iptables: apt-get install iptables")
+def test_a_port_whose_callers_the_firewall_leads_elsewhere_is_passed_over() -> None:
+    """As a container engine publishes ports, and as the rule of a container that is no more stays behind."""
+    command = ["unshare", "--net", sys.executable, "-c", LED_AWAY]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "28874"
