@@ -16,6 +16,8 @@ has mvn || [[ -e ${XDG_CACHE_HOME:-$HOME/.cache}/pilotlight/kafka-4.1.0/complete
 has curl || missing+=(curl)
 has kubectl || missing+=(kubernetes-client)
 "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+has iptables || missing+=(iptables)
+has ip || missing+=(iproute2)
 if [[ -z ${DOCKER_HOST:-} ]]; then # else that engine is used
   has podman || missing+=(podman)
   # Debian's crun refuses cgroups that are not v2 alone.
