@@ -84,6 +84,8 @@ class LogFeed:
     def take(self, count: int) -> Sequence[Delivery]:
         taken: list[Delivery] = []
         pending = self._pending
+        if pending and pending[0].offset >= self._cursor.position.low + AHEAD_MAX:
+            self._pass(pending[0].offset)
         reach = self._cursor.position.low + AHEAD_MAX
         while pending and len(taken) < count and pending[0].offset < reach:
             offset, _, event = pending.popleft()
@@ -113,9 +115,14 @@ class LogFeed:
 
     def sweep(self) -> None:
         """Acknowledges what was not wanted, where nothing else will."""
-        if self._caught_up and not self._out and not self._pending and self._cursor.position.low < self._tail():
-            self._since = self._tail()
-            self._cursor.ack(self._cursor.position.low, self._since)
+        if self._caught_up and not self._pending:
+            self._pass(self._tail())
+
+    def _pass(self, end: int) -> None:
+        """Nothing that waits lies before `end`: what does was not wanted, unless it is under way."""
+        if not self._out and self._cursor.position.low < end:
+            self._since = end
+            self._cursor.ack(self._cursor.position.low, end)
 
     def _over(self) -> None:
         self._out -= 1
@@ -145,7 +152,11 @@ class LogFeed:
             try:
                 await self._cursor.dead_letter(first, None, reason, damaged.after)
                 return
-            except (StoreFull, TooFarAhead):
+            except StoreFull:
+                await self._clock.sleep(RETRY_S)
+            except TooFarAhead:
+                if not self._pending:
+                    self._pass(first)
                 await self._clock.sleep(RETRY_S)
 
 

@@ -17,6 +17,7 @@ from eventing.brokers.embedded import EmbeddedBroker, LogFeed
 from eventing.chronicle import Chronicle
 from eventing.filters.clauses import everything, exact
 from eventing.hops import ONLY
+from eventing.log import cursors, positions
 from eventing.log.base import EARLIEST, NOW, Start
 from eventing.log.log import EventLog
 from tests.support.broker_contract import BrokerContract, Parts
@@ -139,6 +140,47 @@ def test_who_cannot_keep_up_reads_later_what_it_let_go(tmp_path: Path, monkeypat
             assert ids == [str(number) for number in range(1, 100, 2)]
             await under.append("100", type="order")
             assert [each.event.id for each in await taken(feed, 1)] == ["100"]
+
+    run(main)
+
+
+def test_what_is_wanted_may_lie_as_far_behind_what_is_not_as_it_likes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (embedded, positions, cursors):
+        monkeypatch.setattr(module, "AHEAD_MAX", 4)
+
+    async def main() -> None:
+        async with opened(tmp_path) as on:
+            await on.append(*(f"other{number}" for number in range(20)), type="other")
+            await on.append("a", "b", type="wanted")
+            feed = await on.subscribe("trigger/default/t", "wanted", EARLIEST)
+            first, second = await taken(feed, 2)
+            feed.ack(second)
+            feed.ack(first)
+            assert on.log.cursor("trigger/default/t").position.low == 22  # type: ignore[union-attr]
+
+    run(main)
+
+
+def test_damage_far_behind_what_nobody_wanted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (embedded, positions, cursors):
+        monkeypatch.setattr(module, "AHEAD_MAX", 4)
+    monkeypatch.setattr(embedded, "RETRY_S", 0.01)
+
+    async def main() -> None:
+        async with opened(tmp_path) as on:
+            await on.append(*(f"other{number}" for number in range(20)), type="other")
+            await on.append("broken", type="wanted")
+        with sqlite3.connect(tmp_path / "events.db") as connection:
+            connection.execute("update groups set data = zeroblob(length(data)) where first = 20")
+        connection.close()
+        async with opened(tmp_path) as on:
+            feed = await on.subscribe("trigger/default/t", "wanted", EARLIEST)
+            while not (letters := await on.log.dead_letters.list("trigger/default/t")):
+                await asyncio.sleep(0.01)
+            assert [letter.offset for letter in letters] == [20]
+            assert feed.backlog == 0
 
     run(main)
 
