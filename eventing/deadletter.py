@@ -15,7 +15,7 @@ from core.clock import Clock
 from core.errors import ApiError, StoreFull, TemporaryError
 from core.resources.eventing_delivery import Format
 from core.tasks import Started
-from eventing.delivery import Answered, Done, NoAnswer, Outcome, RetryAt, next_step, reason_of
+from eventing.delivery import Answered, Done, NoAnswer, Outcome, RetryAt, is_retried, next_step, reason_of
 from eventing.dispatcher import Streams
 from eventing.event import Event
 from eventing.hops import BUDGET, HOPS, ONLY, STEP, VIA, Spent, spend
@@ -91,7 +91,7 @@ class Forwarder:
                 "dead letter sink did not take a letter",
                 sink=self._target.url, number=letter.number, reason=reason_of(outcome),
             )  # fmt: skip
-            if isinstance(outcome, Answered) and outcome.status < 500:
+            if isinstance(outcome, Answered) and not is_retried(outcome.status):
                 return
             attempt = 0
             await self._clock.sleep(PAUSE_S)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from core.inside import Reply
 from eventing.brokers.base import Interest
 from eventing.deadletter import PAUSE_S, Forwarder, redriven
@@ -89,11 +91,12 @@ def test_letters_go_to_the_sink_in_order_once_and_are_marked() -> None:
     asyncio.run(main())
 
 
-def test_a_sink_that_is_down_is_asked_again_for_as_long_as_it_takes() -> None:
+@pytest.mark.parametrize("said", ["nobody", Reply(503), Reply(429), Reply(404)], ids=str)
+def test_a_sink_that_is_down_is_asked_again_for_as_long_as_it_takes(said: Reply | str) -> None:
     async def main() -> None:
         letters, down = Letters(), {"": True}
         letters.add(event("1"))
-        async with forwarding(letters, lambda got: "nobody" if down[""] else Reply(200)) as (_, people, clock):
+        async with forwarding(letters, lambda got: said if down[""] else Reply(200)) as (_, people, clock):
             await clock.advance(3 * PAUSE_S)
             assert letters.fates == {}
             asked = len(people.ids("grave"))
