@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from core.clock import Clock
-from core.errors import NotFound
+from core.errors import NotFound, StoreFull, TemporaryError
 from core.resources.meta import ObjectKey
 from core.tasks import Started, start_alone, start_service
 from eventing.brokers.base import Broker
@@ -180,7 +180,14 @@ class DataPlane:
                 broken = True
                 await self._pause()
             else:
-                return
+                break
+        while running.gone:  # until somebody changes it, and perhaps for ever: retention does not wait for that
+            try:
+                await broker.unsubscribe(running.subscription.name, keep_position=True)
+            except (StoreFull, TemporaryError):
+                await self._pause()
+            else:
+                break
 
     async def _retire(self, running: Running) -> None:
         """What is in flight ends first."""

@@ -48,7 +48,7 @@ class StreamIntake:
     def _look(self) -> str:
         """Whose backlog is too long, as a sentence; empty where nobody's is."""
         for running in self._plane.running.values():
-            if running.stream != self._stream:
+            if running.stream != self._stream or running.gone:
                 continue
             bound = running.subscription.backlog_max or self.backlog_max or BACKLOG_MAX
             backlog = running.dispatcher.feed.backlog

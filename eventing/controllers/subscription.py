@@ -41,7 +41,8 @@ class SubscriptionReconciler:
         subscription = await self._world.find_live(SUBSCRIPTION, key)
         if subscription is None:
             self._references.set(key, ())
-            await self._world.plane.drop(subscription_name(key), keep_position=self._keeps.pop(key, False))
+            await self._world.plane.drop(subscription_name(key), keep_position=self._keeps.get(key, False))
+            self._keeps.pop(key, None)
             return
         options = read_options(SubscriptionOptions, subscription["metadata"].get("annotations") or {})
         self._keeps[key] = options.keep_cursor

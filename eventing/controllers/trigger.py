@@ -187,7 +187,8 @@ class TriggerReconciler:
         self._references.set(key, ())
         for triggers in self._of_broker.values():
             triggers.discard(key)
-        await self._world.plane.drop(trigger_name(key), keep_position=self._keeps.pop(key, False))
+        await self._world.plane.drop(trigger_name(key), keep_position=self._keeps.get(key, False))
+        self._keeps.pop(key, None)
 
     def _follow(self, key: ObjectKey, broker: ObjectKey, trigger: Json) -> None:
         namespace = key.namespace

@@ -45,6 +45,22 @@ def test_producers_are_told_to_wait_where_too_much_waits(
     asyncio.run(main())
 
 
+def test_nobody_waits_for_a_subscriber_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_intake, "LOOK_S", 0.0)
+
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            under.people.answers["fn"] = lambda got: Reply(410)
+            await under.apply(BROKER, "main", annotations={"pilotlight.dev/backlog-max": "3"})
+            await under.apply(TRIGGER, "t", SPEC)
+            await under.ready(TRIGGER, "t")
+            await under.post(event("last"))
+            await under.ready(TRIGGER, "t", "False")
+            assert {(await under.post(event(str(number)))).status for number in range(9)} == {202}
+
+    asyncio.run(main())
+
+
 def test_without_its_stream_it_takes_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with eventing(tmp_path) as under:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import StoreFull
 from core.inside import Reply
 from core.resources.conditions import find_condition
 from core.resources.core_v1 import CONFIG_MAP
@@ -228,11 +229,44 @@ def test_a_subscriber_that_is_gone_is_left_alone_until_the_trigger_changes(tmp_p
             await under.received("fn.default.svc.cluster.local", 1)
             trigger = await under.ready(TRIGGER, "t", "False")
             assert condition(trigger, "SubscriptionReady") == ("False", "SubscriberGone")
+
+            async def let_go() -> bool | None:
+                return True if not under.log.stream("broker/default/main").subscriptions else None
+
+            await until(let_go, "retention still waits for it")
             await under.post(event("2"))
             under.people.answers["fn.default.svc.cluster.local"] = lambda got: Reply(200)
             await under.apply(TRIGGER, "t", {"broker": "main", "subscriber": FN, "delivery": {"retry": 1}})
             await under.ready(TRIGGER, "t")
             assert await under.received("fn.default.svc.cluster.local", 2) == ["1", "2"]
+
+    run(main())
+
+
+def test_a_trigger_deleted_while_the_disk_is_full_holds_nothing_up_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under:
+            await make_function(under)
+            await under.apply(BROKER, "main")
+            await under.apply(TRIGGER, "t", {"broker": "main", "subscriber": FN})
+            await under.ready(TRIGGER, "t")
+            refusals = iter((StoreFull("the disk is full"), StoreFull("the disk is full")))
+            unsubscribe = under.log.unsubscribe
+
+            async def on_a_full_disk(subscription: str, keep_position: bool = False) -> None:
+                for refusal in refusals:
+                    raise refusal
+                await unsubscribe(subscription, keep_position)
+
+            monkeypatch.setattr(under.log, "unsubscribe", on_a_full_disk)
+            await under.store.delete(TRIGGER, "t", "default")
+
+            async def let_go() -> bool | None:
+                return True if not under.log.stream("broker/default/main").subscriptions else None
+
+            await until(let_go, "retention waits for a Trigger that is deleted")
 
     run(main())
 
