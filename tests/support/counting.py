@@ -1,7 +1,9 @@
 """A function that counts: the connections it was called on, and the events it got. For `process` instances.
 
 POST takes an event and, where REPLY is set, answers with one of that type; GET tells what was counted, itself left out.
-On the standard library alone.
+BOOK names a file that every event is written to, a line each, before it is answered: its id, then `knativeerrorcode`
+and `knativeerrordata` where it has them. With HALF the answer to a POST ends after its head. On the standard library
+alone.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 CALLERS: set[tuple[str, int]] = set()
 EVENTS: list[str] = []
@@ -21,8 +24,16 @@ class Handler(BaseHTTPRequestHandler):
         CALLERS.add(self.client_address)
         EVENTS.append(self.headers["ce-id"])
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if book := os.environ.get("BOOK"):
+            names = ("ce-id", "ce-knativeerrorcode", "ce-knativeerrordata")
+            with open(book, "a") as file:  # one write of less than a page: no other line gets into it
+                file.write("\t".join(unquote(self.headers[name]) for name in names if name in self.headers) + "\n")
         self.send_response(200)
-        if reply := os.environ.get("REPLY"):
+        if "HALF" in os.environ:
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.close_connection = True
+        elif reply := os.environ.get("REPLY"):
             for name, value in (("specversion", "1.0"), ("type", reply), ("source", "/counting")):
                 self.send_header(f"ce-{name}", value)
             self.send_header("ce-id", f"reply-to-{self.headers['ce-id']}")
@@ -44,7 +55,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
     server.serve_forever()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from random import Random
@@ -56,6 +57,8 @@ class Platter:
         self.crash_at: Moment | None = None
         self.refusals = 0  # commits to refuse
         self.dead = False
+        self.died: Callable[[], None] = lambda: None
+        self.refused: Callable[[], None] = lambda: None
         self.checkpoint_pages = chance.choice((3, 10, 40, 1000))
         self._root = folder
         self._life = 0
@@ -98,9 +101,23 @@ class Platter:
         (self.folder / name).write_bytes(data)
         return f"bit {bit} of {name}"
 
+    def flip_an_event(self) -> str:
+        """A bit of one of the newest groups of events, at rest; says which."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            newest = connection.execute("select number, data from groups order by number desc limit 3").fetchall()
+            if not newest:
+                return "no bit"
+            number, data = self.chance.choice(newest)
+            flipped = bytearray(data)
+            bit = self.chance.randrange(len(data) * 8)
+            flipped[bit // 8] ^= 1 << bit % 8
+            connection.execute("update groups set data = ? where number = ?", (bytes(flipped), number))
+        return f"bit {bit} of group {number}"
+
     def commit(self, do: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
         if self.refusals:
             self.refusals -= 1
+            self.refused()
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorname = "SQLITE_IOERR_WRITE"
             raise error
@@ -156,6 +173,7 @@ class Platter:
 
     def _bury(self, image: Image) -> None:
         self.dead = True
+        self.died()
         self.folder = self._next_folder()
         for name, data in image.items():
             if data:
