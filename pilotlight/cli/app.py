@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 the platform refused or a thing is not ready, 2 the comman
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ from typer.exceptions import TyperException
 
 from core.errors import ApiError, PermanentError, TemporaryError
 from deploy.runtimes.base import StartError
-from pilotlight.cli.output import problems
+from pilotlight.cli.output import problems, say
 from pilotlight.cli.session import NotReady, Session, UsageProblem
 from pilotlight.datadir import DataDir, default_data_dir
 from pilotlight.listeners import PortProblem
@@ -71,6 +72,12 @@ def make_app(words: Collection[str]) -> typer.Typer:
     return app
 
 
+def tell_version(wanted: bool) -> None:
+    if wanted:
+        say(importlib.metadata.version("pilotlight"))
+        raise typer.Exit
+
+
 def options(
     context: typer.Context,
     data_dir: Annotated[
@@ -78,6 +85,9 @@ def options(
     ] = None,
     kubeconfig: Annotated[Path | None, typer.Option(help="Reach the API by this kubeconfig instead.")] = None,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace.")] = "default",
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=tell_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Global options: they go before the command's name."""
     folder = data_dir.expanduser().absolute() if data_dir else default_data_dir()

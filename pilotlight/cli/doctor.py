@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import platform
@@ -15,12 +16,13 @@ from typing import Annotated
 
 import typer
 
-from core.clients.engine import candidate_urls
+from core.clients.engine import Engine, EngineDown, EngineFacts, candidate_urls
 from pilotlight.cli.output import print_json, say
 from pilotlight.cli.session import Session
 from pilotlight.datadir import DataDir
 
 PYTHON_MIN = (3, 11)
+ENGINE_ANSWERS_S = 3.0
 DISK_FREE_MIN_BYTES = 200 * 1024 * 1024
 
 
@@ -118,15 +120,26 @@ def _is_free(port: int) -> bool:
 
 
 def _engine() -> Finding:
-    if urls := candidate_urls(os.environ):
-        return Finding("engine", Verdict.OK, f"Docker API at {', '.join(urls)}")
-    return Finding(
-        "engine",
-        Verdict.MISSING,
-        "no Docker or Podman socket",
-        "Container images cannot run; folders (python) and commands (process) can. "
-        "Start one with `systemctl start podman.socket`, or set DOCKER_HOST.",
-    )
+    try:
+        facts = asyncio.run(_ask_engine())
+    except (EngineDown, TimeoutError) as error:
+        return Finding(
+            "engine",
+            Verdict.MISSING,
+            str(error) or f"no answer within {ENGINE_ANSWERS_S:g} s at {', '.join(candidate_urls(os.environ))}",
+            "Container images cannot run; folders (python) and commands (process) can. "
+            "Start one with `systemctl start podman.socket`, or set DOCKER_HOST.",
+        )
+    return Finding("engine", Verdict.OK, f"{facts.name} {facts.version} at {facts.url}")
+
+
+async def _ask_engine() -> EngineFacts:
+    engine = Engine(os.environ)
+    try:
+        async with asyncio.timeout(ENGINE_ANSWERS_S):
+            return await engine.connect()
+    finally:
+        await engine.close()
 
 
 def _cgroups() -> Finding:

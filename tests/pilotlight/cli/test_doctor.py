@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
 from pilotlight.cli.doctor import Verdict, examine
 from pilotlight.datadir import DataDir
 
@@ -29,3 +31,13 @@ def test_a_taken_port_is_named_with_what_helps(tmp_path: Path) -> None:
         findings = {finding.subject: finding for finding in examine(DataDir(tmp_path))}
     assert findings["gateway port"].verdict is Verdict.MISSING
     assert "--gateway-port 0" in findings["gateway port"].cost
+
+
+def test_an_engine_that_does_not_answer_is_not_said_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    (engine,) = (finding for finding in examine(DataDir(tmp_path)) if finding.subject == "engine")
+    assert engine.verdict is Verdict.MISSING
+    assert "nobody.sock" in engine.found
+    assert "DOCKER_HOST" in engine.cost
