@@ -21,6 +21,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -32,6 +33,11 @@ var roots = map[string]any{
 	"batch/v1/Job": batchv1.Job{},
 	"discovery.k8s.io/v1/EndpointSlice":                discoveryv1.EndpointSlice{},
 	"authorization.k8s.io/v1/SelfSubjectAccessReview":  authorizationv1.SelfSubjectAccessReview{},
+	"authorization.k8s.io/v1/SubjectAccessReview":      authorizationv1.SubjectAccessReview{},
+	"rbac.authorization.k8s.io/v1/Role":                rbacv1.Role{},
+	"rbac.authorization.k8s.io/v1/ClusterRole":         rbacv1.ClusterRole{},
+	"rbac.authorization.k8s.io/v1/RoleBinding":         rbacv1.RoleBinding{},
+	"rbac.authorization.k8s.io/v1/ClusterRoleBinding":  rbacv1.ClusterRoleBinding{},
 	"authorization.k8s.io/v1/SelfSubjectRulesReview":   authorizationv1.SelfSubjectRulesReview{},
 	"authentication.k8s.io/v1/SelfSubjectReview":       authenticationv1.SelfSubjectReview{},
 	"DeleteOptions":                                    metav1.DeleteOptions{},

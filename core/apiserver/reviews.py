@@ -1,4 +1,4 @@
-"""Questions that a client asks about itself: may I, what may I, who am I. There is one user, and it may do everything.
+"""Questions that a client asks: may I, may another, what may I, who am I. There is one user, and it may do everything.
 
 `kubectl auth can-i`, `kn` and Helm ask before they act. Nothing here is stored.
 """
@@ -41,6 +41,7 @@ def _self(user: str) -> Json:
 
 REVIEWS = (
     Review("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", _allowed),
+    Review("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", _allowed),
     Review("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", _rules),
     Review("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", _self),
 )

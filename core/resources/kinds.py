@@ -19,6 +19,7 @@ from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind
 from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
 from core.resources.pods import POD
+from core.resources.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
 from core.resources.sinks import JOB_SINK, KAFKA_SINK
 from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, SINK_BINDING
@@ -35,6 +36,10 @@ KINDS: tuple[Kind[Any], ...] = (
     CORE_SERVICE,
     ENDPOINTS,
     EVENT,
+    ROLE,
+    CLUSTER_ROLE,
+    ROLE_BINDING,
+    CLUSTER_ROLE_BINDING,
     DEPLOYMENT,
     JOB,
     ENDPOINT_SLICE,

@@ -410,6 +410,45 @@ def test_control_plane_of_a_channel(kit: Kit) -> None:
     kit.until(receiver, 1)
 
 
+# --- resources/account_role/role.yaml, channel/helpers.go
+
+
+ROLES = """\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: manipulator}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: channelable-manipulator-collector}
+aggregationRule:
+  clusterRoleSelectors:
+  - matchLabels: {duck.knative.dev/channelable: "true"}
+rules: []
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: manipulator}
+subjects:
+- {kind: ServiceAccount, name: manipulator, namespace: conformance}
+roleRef: {kind: ClusterRole, name: channelable-manipulator-collector, apiGroup: rbac.authorization.k8s.io}
+"""
+
+
+def test_a_service_account_may_work_with_channels(kit: Kit) -> None:
+    assert kit.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=ROLES).count("created") == 3
+    assert kit.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=ROLES).count("unchanged") == 3
+    kit.kubectl("create", "role", "reader", "-n", NAMESPACE, "--verb=get,list", "--resource=pods")
+    kit.kubectl("create", "rolebinding", "reader", "-n", NAMESPACE, "--role=reader", "--serviceaccount=conformance:a")
+    assert "Role/reader" in kit.kubectl("get", "rolebinding", "-n", NAMESPACE)
+    question = {
+        "user": f"system:serviceaccount:{NAMESPACE}:manipulator",
+        "resourceAttributes": {"group": "messaging.knative.dev", "resource": "inmemorychannels", "verb": "patch"},
+    }
+    answer = kit.user.create({"spec": question}, "apis/authorization.k8s.io/v1/subjectaccessreviews")
+    assert answer["status"]["allowed"] is True
+
+
 # --- new_trigger_filters/feature.go
 
 

@@ -60,6 +60,8 @@ async def test_reviews_say_yes(api: Api) -> None:
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     answer = await api.post(path, {"kind": "SelfSubjectAccessReview", "spec": spec})
     assert (answer.code, answer.json["status"]["allowed"], answer.json["spec"]) == (201, True, spec)
+    other = await api.post(path.replace("self", ""), {"spec": {"user": "system:serviceaccount:default:a"}})
+    assert other.json["status"]["allowed"] is True
     rules = await api.post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {"spec": {"namespace": "default"}})
     assert rules.json["status"]["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
     me = await api.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", {})

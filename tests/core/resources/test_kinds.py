@@ -27,6 +27,10 @@ COMPARED = {
     "events": "CoreV1Event",
     "endpoints": "V1Endpoints",
     "endpointslices": "V1EndpointSlice",
+    "roles": "V1Role",
+    "clusterroles": "V1ClusterRole",
+    "rolebindings": "V1RoleBinding",
+    "clusterrolebindings": "V1ClusterRoleBinding",
 }
 
 
