@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 
 from core.clients.http import HttpClient, HttpRequest, HttpResponse
 from core.clients.kubernetes import KubernetesClient
+from core.errors import NotFound
 from core.resources.meta import Json
 from core.resources.serving import SERVICE
 from pilotlight.cli.documents import FunctionOptions, make_service, parse_pairs
@@ -93,7 +95,40 @@ def _digest(session: Session, source: Path) -> str:
 
 
 async def apply_service(client: KubernetesClient, document: Json, waiting: Waiting) -> Json:
+    """Server-side apply. What `service create` and `update` wrote of the template counts as applied, too: else a volume
+    of theirs would outlive the mount that an apply leaves out, and the API refuse both."""
+    metadata = document["metadata"]
+    with suppress(NotFound):
+        found = await client.get(SERVICE, metadata["name"], metadata["namespace"])
+        owners = found["metadata"].get("managedFields") or []
+        if (applied := as_applied(owners)) != owners:
+            change = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"], "managedFields": applied}}
+            await client.patch(SERVICE, metadata["name"], metadata["namespace"], change)
     return await wait_ready(client, SERVICE, await client.apply(SERVICE, document, MANAGER), waiting, note)
+
+
+def as_applied(owners: Sequence[Json]) -> list[Json]:
+    """The `managedFields` with what this command line owns of the template, however it wrote it, in its Apply entry."""
+    ours = [entry for entry in owners if entry.get("manager") == MANAGER and not entry.get("subresource")]
+    updated = next((entry for entry in ours if entry["operation"] == "Update"), None)
+    template = ((updated or {}).get("fieldsV1") or {}).get("f:spec", {}).get("f:template")
+    if updated is None or template is None:
+        return list(owners)
+    applied = next((entry for entry in ours if entry["operation"] == "Apply"), {**updated, "fieldsV1": {}})
+    spec = {name: fields for name, fields in updated["fieldsV1"]["f:spec"].items() if name != "f:template"}
+    return [
+        *(entry for entry in owners if entry is not updated and entry is not applied),
+        {**updated, "fieldsV1": {**updated["fieldsV1"], "f:spec": spec}},
+        {
+            **applied,
+            "operation": "Apply",
+            "fieldsV1": _united(applied["fieldsV1"], {"f:spec": {"f:template": template}}),
+        },
+    ]
+
+
+def _united(a: Json, b: Json) -> Json:
+    return {name: _united(a.get(name, {}), b.get(name, {})) for name in {**a, **b}}
 
 
 def invoke_command(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pilotlight.cli.functions import parse_server_timing, timing_line
+from core.resources.meta import Json
+from pilotlight.cli.functions import as_applied, parse_server_timing, timing_line
 
 
 def test_a_cold_request_reads_as_its_ledger() -> None:
@@ -19,3 +20,22 @@ def test_a_warm_request_says_so() -> None:
 
 def test_a_failure_leads_with_its_status() -> None:
     assert timing_line(503, 5.0, {}).startswith("503, warm 5.0 ms")
+
+
+def owned(operation: str, fields: Json, manager: str = "pilotlight") -> Json:
+    return {"manager": manager, "operation": operation, "fieldsV1": fields}
+
+
+def test_what_was_written_of_a_template_counts_as_applied() -> None:
+    written = {"f:spec": {"f:template": {"f:spec": {"f:volumes": {}}}, "f:traffic": {}}, "f:metadata": {"f:labels": {}}}
+    other = owned("Update", written, manager="kubectl")
+    rest = owned("Update", {"f:spec": {"f:traffic": {}}, "f:metadata": {"f:labels": {}}})
+    assert as_applied([other, owned("Update", written)]) == [
+        other,
+        rest,
+        owned("Apply", {"f:spec": {"f:template": {"f:spec": {"f:volumes": {}}}}}),
+    ]
+    before = owned("Apply", {"f:spec": {"f:template": {"f:spec": {"f:containers": {}}}}})
+    both = owned("Apply", {"f:spec": {"f:template": {"f:spec": {"f:containers": {}, "f:volumes": {}}}}})
+    assert as_applied([before, owned("Update", written)]) == [rest, both]
+    assert as_applied([other, before]) == [other, before]
