@@ -162,7 +162,9 @@ class Commits:
         if self._acks_due or any(write.with_acks for write in group.writes):
             group.cursors, self._touched = self._touched, set()
             self._acks_due = False
-        acked: dict[Cursor, list[tuple[int, int]]] = {cursor: [] for cursor in group.cursors}
+        # In the order of their rows: the same pages are written in the same way, whatever lies where in memory.
+        in_order = sorted(group.cursors, key=lambda cursor: cursor.number)
+        acked: dict[Cursor, list[tuple[int, int]]] = {cursor: [] for cursor in in_order}
         for write in group.writes:
             group.statements += write.statements
             for cursor, first, end in write.acks:

@@ -7,6 +7,7 @@ timeouts and `call_later` too. An hour of retries takes no longer than the retri
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
 from collections.abc import Coroutine
 from typing import Any
@@ -22,12 +23,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         selector.passed = self._pass
         super().__init__(selector)
+        numbers = itertools.count()
+        self.set_task_factory(lambda loop, coro, **more: _Task(next(numbers), coro, loop=loop, **more))
 
     def time(self) -> float:
         return self._time
 
     def _pass(self, seconds: float) -> None:
         self._time += seconds
+
+
+class _Task(asyncio.Task[Any]):
+    """Sets of tasks have the order that these were made in, wherever they lie in memory."""
+
+    def __init__(self, number: int, *values: Any, **named: Any) -> None:
+        self._number = number
+        super().__init__(*values, **named)
+
+    def __hash__(self) -> int:
+        return self._number
 
 
 class _Selector(selectors.SelectSelector):
