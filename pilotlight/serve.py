@@ -46,6 +46,7 @@ def run_platform(options: PlatformOptions, tell: Tell) -> None:
     """Until SIGTERM or SIGINT. `tell` is called once every listener answers. PermanentError, StoreFull, PortProblem."""
     set_up_logging()
     gc.freeze()  # what has been imported stays: each collection that looked at it would hold up requests for 20 ms
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(options, tell))
 
