@@ -185,5 +185,5 @@ def _begin(client: KafkaAdminClient, group: str, topics: Collection[str], where:
             offset = at[each].offset if at[each].offset >= 0 else end
         starts[each] = OffsetAndMetadata(offset, "", -1)
     for each, error in client.alter_group_offsets(group, starts).items():
-        if error is not kafka_errors.NoError:
+        if error not in (kafka_errors.NoError, kafka_errors.UnknownMemberIdError):  # the latter: others are at work
             raise error(f"{group}: {each}")

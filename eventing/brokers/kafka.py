@@ -24,13 +24,13 @@ from eventing.controllers.world import World
 from eventing.event import Event
 from eventing.hops import ONLY
 from eventing.kafka.configuration import find_layout
-from eventing.kafka.feed import Group, KafkaFeed, Refused, Wants, number_of
-from eventing.kafka.layout import Layout, group_of
-from eventing.log.base import Origin, Start
+from eventing.kafka.feed import KafkaFeed, Wants
+from eventing.kafka.layout import WHERE, Group, Layout, group_of, number_of
+from eventing.kafka.partitions import Refused
+from eventing.log.base import Start
 from eventing.log.dead_letters import DeadLetters
 
 RETRY_S: Final = 1.0
-WHERE: Final = {Origin.NOW: "latest", Origin.EARLIEST: "earliest", Origin.TIME: "time", Origin.OFFSET: "offset"}
 
 
 class KafkaBroker:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from core.clients.kafka_access import MECHANISMS, Access
@@ -92,6 +92,13 @@ async def access_of_net(objects: Objects, servers: tuple[str, ...], net: Json | 
         certificate=await value(tls, "cert") or None if over_tls else None,
         key=await value(tls, "key") or None if over_tls else None,
     )
+
+
+def secrets_of_net(net: Json | None, namespace: str) -> Sequence[ObjectKey]:
+    """Those that it takes values from."""
+    parts = [part for name in ("sasl", "tls") for part in ((net or {}).get(name) or {}).values()]
+    selectors = [(part.get("secretKeyRef") or {}) for part in parts if isinstance(part, dict)]
+    return [ObjectKey(namespace, name) for name in sorted({each["name"] for each in selectors if each.get("name")})]
 
 
 def servers_of(texts: Any, where: str) -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 The consumer reads ahead on its thread and hands records over on the loop; here they are decoded, matched once, and wait
 per partition until they are taken. An offset is committed when everything below it was delivered or is a dead letter.
-When partitions go and come back (a rebalance, a server that was away) and nobody else has moved the group meanwhile, it
-goes on as if nothing had been.
 """
 
 from __future__ import annotations
@@ -12,19 +10,20 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
 import structlog
 
-from core.clients.kafka_access import Access
 from core.clients.kafka_consumer import Consumer
 from core.clients.kafka_terms import Committed, Partition, Received
 from core.clock import Clock
-from core.errors import StoreFull
+from core.errors import StoreFull, TemporaryError
 from core.tasks import Started
 from eventing.brokers.base import Delivery
 from eventing.event import Event
-from eventing.kafka.progress import Progress
+from eventing.kafka.layout import Group
+from eventing.kafka.partitions import Partitions, Place, Refused
 from eventing.log.base import Attempt, DeadLetter
 from eventing.log.dead_letters import DeadLetters
 from eventing.log.positions import AHEAD_MAX
@@ -36,29 +35,10 @@ PENDING_MAX: Final = 1_000
 COMMIT_S: Final = 0.2
 """How much of what was acknowledged a crash may repeat."""
 RETRY_S: Final = 1.0
-PARTITION_BITS: Final = 48
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that cannot be delivered as what it means to be: a dead letter, with what there is of it."""
-
-    reason: str
-    event: Event | None = None
 
 
 Read: TypeAlias = Callable[[Received], Event | Refused]
 """A record as an event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Whose progress it is, in what. `member` names this consumer among those of its group."""
-
-    access: Access
-    name: str
-    topics: tuple[str, ...]
-    member: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +52,16 @@ class Wants:
     by_partition: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class _Owned:
-    """A partition of this consumer. `confirmed` and `tried`: its last commits, known and not known to hold."""
-
-    partition: Partition
-    progress: Progress
-    confirmed: int
-    tried: int
-    end: int
-    pending: deque[tuple[int, Event]] = field(default_factory=deque)
-    out: int = 0
-    held: bool = True
-    dirty: bool = False
-
-
 @dataclass(frozen=True, slots=True)
-class _Place:
-    owned: _Owned
-    first: int
-    offset: int
+class _Injected:
+    """An event that never was in Kafka; `ended` is told of its end."""
+
+    ended: asyncio.Future[int]
+    attempts: list[Attempt] = field(default_factory=list)
 
 
 class KafkaFeed:
-    """`base.Feed`, and the consumer's `Reader`."""
+    """`base.Feed`, and the consumer's `Reader`. `trouble_changed` is called when `trouble` has."""
 
     def __init__(self, group: Group, wants: Wants, letters: DeadLetters, clock: Clock) -> None:
         self.changed: Callable[[], None] = lambda: None
@@ -104,11 +70,13 @@ class KafkaFeed:
         self._wants = wants
         self._letters = letters
         self._clock = clock
-        self._owned: dict[Partition, _Owned] = {}
+        self._partitions = Partitions()
         self._consumer = Consumer(group.access, group.name, group.topics, group.member, self)
-        self._waiting = 0
         self._paused = False
-        self._refused: asyncio.Queue[tuple[_Place, Refused]] = asyncio.Queue()
+        self.trouble_changed: Callable[[], None] = lambda: None
+        self._injected: deque[tuple[Event, _Injected]] = deque()
+        self._injecting: set[asyncio.Future[int]] = set()
+        self._refused: asyncio.Queue[tuple[Place, Refused]] = asyncio.Queue()
 
     async def run(self, started: Started) -> None:
         """Reads and commits."""
@@ -121,116 +89,128 @@ class KafkaFeed:
                     await self._clock.sleep(COMMIT_S)
                     self._commit()
         finally:
-            await asyncio.shield(self._consumer.close(self._to_commit()))
+            for each in self._injecting:
+                each.set_exception(TemporaryError(f"{self._wants.subscription} has stopped before it was delivered"))
+            await asyncio.shield(self._consumer.close(self._partitions.to_commit()))
 
     @property
     def backlog(self) -> int:
         """What Kafka's partitions had at their ends when last looked at, a few seconds ago, or later."""
-        return sum(
-            each.out + len(each.pending) + max(0, each.end - each.progress.next) for each in self._owned.values()
-        )
+        return self._partitions.backlog
 
     # -- for the dispatcher --------------------------------------------------------------------------------------------
 
     def take(self, count: int) -> Sequence[Delivery]:
-        taken: list[Delivery] = []
-        for owned in self._owned.values():
+        taken = self._take_injected(count)
+        for owned in self._partitions.all:
             reach = owned.progress.low + AHEAD_MAX
             while owned.pending and len(taken) < count and owned.pending[0][0] < reach:
-                taken.append(self._delivery(owned, *owned.pending.popleft()))
-        self._waiting -= len(taken)
-        if self._paused and self._waiting <= PENDING_MAX // 2:
+                offset, event = owned.pending.popleft()
+                place = Place(owned, owned.progress.give(offset), offset)
+                owned.out += 1
+                if isinstance(event, Refused):
+                    self._refused.put_nowait((place, event))
+                else:
+                    taken.append(self._delivery(place, event))
+        if self._paused and self._partitions.waiting <= PENDING_MAX // 2:
             self._paused = False
             self._consumer.pause(False)
         return taken
 
+    def inject(self, events: Sequence[Event]) -> asyncio.Future[int]:
+        """Delivers events past Kafka; done when all of them have been delivered or are dead letters."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[int] = loop.create_future()
+        each: list[asyncio.Future[int]] = [loop.create_future() for _ in events]
+
+        def settle(together: asyncio.Future[list[int]]) -> None:
+            if ended.done():
+                return
+            if (error := together.exception()) is not None:
+                ended.set_exception(error)
+            else:
+                ended.set_result(0)
+
+        asyncio.gather(*each).add_done_callback(settle)
+        self._injecting.update(each)
+        self._injected += [(event, _Injected(future)) for event, future in zip(events, each, strict=True)]
+        self.changed()
+        return ended
+
     def failed(self, delivery: Delivery, attempt: Attempt) -> None:
-        place = _place(delivery)
-        place.owned.progress.fail(place.offset, attempt)
-        place.owned.dirty = True
+        if isinstance(delivery.place, _Injected):
+            delivery.place.attempts.append(attempt)
+            return
+        _place(delivery).failed(attempt)
 
     def ack(self, delivery: Delivery) -> None:
-        self._over(_place(delivery))
+        self._over(delivery)
 
     async def bury(self, delivery: Delivery, letter: Event, reason: str) -> int:
-        place = _place(delivery)
-        number = await self._keep(place, letter, reason)
-        self._over(place)
+        if isinstance(delivery.place, _Injected):
+            number = await self._keep(None, tuple(delivery.place.attempts), letter, reason)
+        else:
+            place = _place(delivery)
+            number = await self._keep(place.number, place.attempts, letter, reason)
+        self._over(delivery)
         return number
 
     # -- for the consumer ----------------------------------------------------------------------------------------------
 
     def assigned(self, found: Mapping[Partition, Committed]) -> None:
-        for partition, committed in found.items():
-            owned = self._owned.get(partition)
-            if owned is not None and committed.offset in (owned.confirmed, owned.tried):
-                owned.held = True  # nobody else has been there
-                owned.confirmed = committed.offset
-            else:
-                self._let_go(owned)
-                offset = committed.offset
-                progress = Progress(offset, committed.note)
-                self._owned[partition] = _Owned(partition, progress, offset, offset, offset)
-        self.trouble = None
-        self._consumer.read({partition: self._owned[partition].progress.next for partition in found})
+        self._well()
+        self._consumer.read(self._partitions.assign(found))
 
     def revoked(self, partitions: Collection[Partition]) -> None:
-        for partition in partitions:
-            owned = self._owned.get(partition)
-            self._let_go(owned)
-            if owned is not None:
-                owned.held = False
+        self._partitions.revoke(partitions)
 
     def arrived(self, records: Sequence[Received]) -> None:
         read, passes = self._wants.read, self._wants.passes
         for record in records:
-            owned = self._owned.get((record.topic, record.partition))
-            if owned is None or not owned.held or not owned.progress.see(record.offset):
+            owned = self._partitions.held((record.topic, record.partition))
+            if owned is None or not owned.progress.see(record.offset):
                 continue
             event = read(record)
-            if isinstance(event, Refused):
-                first, _ = owned.progress.give(record.offset)
-                owned.out += 1
-                self._refused.put_nowait((_Place(owned, first, record.offset), event))
-            elif passes(event):
+            if isinstance(event, Refused) or passes(event):
                 owned.pending.append((record.offset, event))
-                self._waiting += 1
-        if self._waiting > PENDING_MAX and not self._paused:
+        if not self._paused and self._partitions.waiting > PENDING_MAX:
             self._paused = True
             self._consumer.pause(True)
         self.changed()
 
     def ended(self, ends: Mapping[Partition, int]) -> None:
-        self.trouble = None
-        for partition, end in ends.items():
-            if (owned := self._owned.get(partition)) is not None:
-                owned.end = max(owned.end, end)
+        self._well()
+        self._partitions.end(ends)
 
     def troubled(self, error: Exception) -> None:
         if self.trouble is None or str(error) != str(self.trouble):
             log.warning("Kafka cannot be read", subscription=self._wants.subscription, reason=str(error))
-        self.trouble = error
+            self.trouble = error
+            self.trouble_changed()
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _delivery(self, owned: _Owned, offset: int, event: Event) -> Delivery:
-        first, _ = owned.progress.give(offset)
-        owned.out += 1
-        topic, number = owned.partition
-        attempts = tuple(owned.progress.failures.get(offset, ()))
+    def _delivery(self, place: Place, event: Event) -> Delivery:
+        topic, number = place.owned.partition
         lane = f"{topic}/{number}" if self._wants.by_partition else None
-        return Delivery(event, _Place(owned, first, offset), number_of(number, offset), attempts, lane)
+        return Delivery(event, place, place.number, place.attempts, lane)
 
-    def _over(self, place: _Place) -> None:
-        owned = place.owned
-        owned.progress.ack(place.first, place.offset + 1)
-        owned.out -= 1
-        owned.dirty = True
+    def _take_injected(self, count: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+        while self._injected and len(taken) < count:
+            event, place = self._injected.popleft()
+            taken.append(Delivery(event, place, None, lane="" if self._wants.by_partition else None))
+        return taken
+
+    def _over(self, delivery: Delivery) -> None:
+        if isinstance(delivery.place, _Injected):
+            self._injecting.discard(delivery.place.ended)
+            delivery.place.ended.set_result(0)
+        else:
+            _place(delivery).over()
         self.changed()
 
-    async def _keep(self, place: _Place, event: Event | None, reason: str) -> int:
-        offset = number_of(place.owned.partition[1], place.offset)
-        attempts = tuple(place.owned.progress.failures.get(place.offset, ()))
+    async def _keep(self, offset: int | None, attempts: Sequence[Attempt], event: Event | None, reason: str) -> int:
         wants = self._wants
         letter = DeadLetter(0, wants.subscription, wants.stream, offset, 0, reason, attempts, event)
         return await self._letters.keep(letter)
@@ -240,54 +220,24 @@ class KafkaFeed:
             place, refused = await self._refused.get()
             while True:
                 try:
-                    await self._keep(place, refused.event, refused.reason)
+                    await self._keep(place.number, (), refused.event, refused.reason)
                 except StoreFull:
                     await self._clock.sleep(RETRY_S)
                 else:
                     break
-            self._over(place)
+            place.over()
+            self.changed()
 
-    def _let_go(self, owned: _Owned | None) -> None:
-        """What waits is read again by whoever has the partition next."""
-        if owned is not None and owned.pending:
-            owned.progress.back(owned.pending[0][0])
-            self._waiting -= len(owned.pending)
-            owned.pending.clear()
+    def _well(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self.trouble_changed()
 
     def _commit(self) -> None:
-        for owned in self._owned.values():
-            if not owned.out and not owned.pending and owned.progress.low < owned.progress.next:
-                # Nothing of what lies there was wanted.
-                first, end = owned.progress.give(owned.progress.next - 1)
-                owned.progress.ack(first, end)
-                owned.dirty = True
-        if positions := self._to_commit():
-            for partition, to in positions.items():
-                self._owned[partition].tried = to.offset
-                self._owned[partition].dirty = False
-            self._consumer.commit(positions, lambda kept: self._committed(positions, kept))
-
-    def _to_commit(self) -> dict[Partition, Committed]:
-        return {
-            each.partition: Committed(each.progress.low, each.progress.note())
-            for each in self._owned.values()
-            if each.held and each.dirty
-        }
-
-    def _committed(self, positions: Mapping[Partition, Committed], kept: bool) -> None:
-        for partition, to in positions.items():
-            if (owned := self._owned.get(partition)) is not None:
-                if kept:
-                    owned.confirmed = to.offset
-                else:
-                    owned.dirty = True
+        if positions := self._partitions.to_commit():
+            self._consumer.commit(positions, partial(self._partitions.committed, positions))
 
 
-def number_of(partition: int, offset: int) -> int:
-    """One number for a record of a topic; in the first partition its offset."""
-    return (partition << PARTITION_BITS) + offset
-
-
-def _place(delivery: Delivery) -> _Place:
-    assert isinstance(delivery.place, _Place)
+def _place(delivery: Delivery) -> Place:
+    assert isinstance(delivery.place, Place)
     return delivery.place

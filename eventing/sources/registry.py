@@ -9,6 +9,12 @@ from eventing.controllers.world import World
 from eventing.sources.base import Source
 
 
+def _kafka(world: World) -> Source:
+    from eventing.sources.kafka import KafkaSources
+
+    return KafkaSources(world)
+
+
 def _ping(world: World) -> Source:
     from eventing.sources.ping import PingSources
 
@@ -40,6 +46,7 @@ def _api_server(world: World) -> Source:
 
 
 SOURCES: Final[Mapping[str, Callable[[World], Source]]] = {
+    "kafka": _kafka,
     "ping": _ping,
     "rabbitmq": _rabbitmq,
     "sink_binding": _sink_binding,

@@ -400,7 +400,7 @@ class BrokerContract:
             for name in (kept, forgotten):
                 await life.subscribe(name)
             await life.append(event("3"))
-            assert await life.got(kept, 3) == ["1", "2", "3"]
+            assert sorted(await life.got(kept, 3)) == ["1", "2", "3"]
             assert await life.got(forgotten, 2) == ["1", "3"]
 
 

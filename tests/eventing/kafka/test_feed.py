@@ -17,7 +17,9 @@ from core.clients.kafka_terms import Committed, Partition, Received
 from core.errors import TemporaryError
 from eventing.event import Event
 from eventing.kafka import feed as module
-from eventing.kafka.feed import Group, KafkaFeed, Refused, Wants, number_of
+from eventing.kafka.feed import KafkaFeed, Wants
+from eventing.kafka.layout import Group, number_of
+from eventing.kafka.partitions import Refused
 from eventing.log.base import Attempt
 from tests.support.clock import FakeClock
 from tests.support.event_log import opened
@@ -54,8 +56,11 @@ class FakeConsumer:
 
 
 class Under:
-    def __init__(self, feed: KafkaFeed, consumer: FakeConsumer, letters: Any, clock: FakeClock) -> None:
+    def __init__(
+        self, feed: KafkaFeed, consumer: FakeConsumer, letters: Any, clock: FakeClock, running: asyncio.Future[None]
+    ) -> None:
         self.feed = feed
+        self.running = running
         self.consumer = consumer
         self.letters = letters
         self.clock = clock
@@ -95,7 +100,7 @@ def with_feed(
                     await asyncio.sleep(0)
                     consumer = feed._consumer
                     assert isinstance(consumer, FakeConsumer)
-                    await test(Under(feed, consumer, log.dead_letters, clock))
+                    await test(Under(feed, consumer, log.dead_letters, clock, running))
                     running.cancel()
                     await asyncio.wait((running,))
                     assert consumer.closed is not None
@@ -191,16 +196,20 @@ async def test_memory_is_bounded(under: Under) -> None:
 @with_feed
 async def test_what_is_no_event_is_a_dead_letter(under: Under) -> None:
     under.feed.assigned({ONE: Committed(0)})
-    under.arrive(0, partition=1, value="bad")
-    under.arrive(1, partition=1)
-    under.feed.ack(*under.take())
+    under.arrive(0, partition=1)
+    under.arrive(1, partition=1, value="bad")
+    under.arrive(2, partition=1)
+    first, second = under.take()
     letters: list[Any] = []
     async with asyncio.timeout(5):
         while not letters:
             letters = await under.letters.list("trigger/n/t")
             await asyncio.sleep(0.001)
-    assert [(each.reason, each.event, each.offset) for each in letters] == [("it is no event", None, number_of(1, 0))]
-    assert await under.commit() == {ONE: Committed(2)}
+    assert [(each.reason, each.event, each.offset) for each in letters] == [("it is no event", None, number_of(1, 1))]
+    assert await under.commit() == {ONE: Committed(0, '{"acked":[[1,2]]}')}, "not for what came before it"
+    under.feed.ack(first)
+    under.feed.ack(second)
+    assert await under.commit() == {ONE: Committed(3)}
 
 
 @with_feed
@@ -228,3 +237,25 @@ async def test_partitions_may_be_lanes(under: Under) -> None:
     under.arrive(0)
     under.arrive(0, partition=1)
     assert [each.lane for each in under.take()] == ["t/0", "t/1"]
+
+
+@with_feed
+async def test_what_is_injected_goes_past_kafka_and_is_waited_for(under: Under) -> None:
+    stored = under.feed.inject([event("1"), event("2")])
+    first, second = under.take()
+    assert [each.event.id for each in (first, second)] == ["1", "2"]
+    under.feed.failed(first, Attempt(1, 5, 503, "no"))
+    await under.feed.bury(first, first.event, "no")
+    assert not stored.done()
+    under.feed.ack(second)
+    await stored
+    (letter,) = await under.letters.list("trigger/n/t")
+    assert [(each.number, each.code) for each in letter.attempts] == [(1, 503)]
+
+
+@with_feed
+async def test_what_was_injected_and_not_delivered_is_said_so(under: Under) -> None:
+    stored = under.feed.inject([event("1")])
+    under.running.cancel()
+    with pytest.raises(TemporaryError, match="stopped"):
+        await stored
