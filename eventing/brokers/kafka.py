@@ -14,7 +14,7 @@ from core.clients.kafka_admin import Admin
 from core.clients.kafka_producer import Producer
 from core.clients.kafka_terms import Outgoing, Received, Spot
 from core.clock import Clock
-from core.errors import PermanentError, TemporaryError
+from core.errors import TemporaryError
 from core.resources.meta import Json
 from core.tasks import Started
 from eventing.attributes import Invalid
@@ -53,7 +53,7 @@ class KafkaBroker:
             while self.trouble:
                 try:
                     await self._prepare()
-                except (PermanentError, TemporaryError) as error:
+                except Exception as error:  # refused, away, or a defect: said, and tried again
                     self.trouble = str(error)
                     await self._clock.sleep(RETRY_S)
                 else:

@@ -94,6 +94,14 @@ async def access_of_net(objects: Objects, servers: tuple[str, ...], net: Json | 
     )
 
 
+def secrets_of_sink(sink: Json) -> Sequence[ObjectKey]:
+    """Those that its `auth` takes values from."""
+    auth, namespace = sink["spec"].get("auth") or {}, sink["metadata"]["namespace"]
+    name = ((auth.get("secret") or {}).get("ref") or {}).get("name")
+    named = [ObjectKey(namespace, name)] if name else []
+    return [*named, *secrets_of_net(auth.get("net"), namespace)]
+
+
 def secrets_of_net(net: Json | None, namespace: str) -> Sequence[ObjectKey]:
     """Those that it takes values from."""
     parts = [part for name in ("sasl", "tls") for part in ((net or {}).get(name) or {}).values()]

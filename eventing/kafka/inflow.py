@@ -14,7 +14,7 @@ from typing import Final
 from core.clients.kafka_admin import Admin
 from core.clients.kafka_terms import Received
 from core.clock import Clock
-from core.errors import PermanentError, TemporaryError
+from core.errors import TemporaryError
 from core.tasks import Started
 from eventing.attributes import Invalid
 from eventing.bindings.kafka import KeyType, Record, decode, event_of_record, is_event
@@ -75,7 +75,7 @@ class TopicInflow:
             while not self.begun:
                 try:
                     await self._admin.begin(group.name, group.topics, WHERE[start.origin], start.value)
-                except (PermanentError, TemporaryError) as error:
+                except Exception as error:  # refused, away, or a defect: said, and tried again
                     self._said = str(error)
                     self._changed()
                     await self._clock.sleep(RETRY_S)

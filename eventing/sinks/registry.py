@@ -15,6 +15,13 @@ def _job(world: World) -> Sink:
     return JobSinks(world)
 
 
+def _kafka(world: World) -> Sink:
+    from eventing.sinks.kafka import KafkaSinks
+
+    return KafkaSinks(world)
+
+
 SINKS: Final[Mapping[str, Callable[[World], Sink]]] = {
     "job": _job,
+    "kafka": _kafka,
 }
