@@ -108,6 +108,7 @@ class BrokerReconciler:
         _mark(conditions, parts.configured)
         self._opened.add(key)
         world.doors.open_broker(f"/{key.namespace}/{key.name}", stream, entrance)
+        world.doors.open_outside(world.domain())
         running = world.plane.stream(stream)
         if running is not None and running.trouble:
             _mark(conditions, parts.working, running.trouble)  # a producer is told 503, and comes again

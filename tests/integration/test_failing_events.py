@@ -54,8 +54,9 @@ def counting(name: str, book: Path, **env: str) -> dict[str, Any]:
     return make_service(name, COUNTING, annotations=warm, env={"BOOK": str(book), **env})
 
 
-def make_broker(user: User, name: str = "main", **spec: Any) -> None:
-    user.create({"metadata": {"name": name}, "spec": spec}, f"{EVENTING}/brokers")
+def make_broker(user: User, name: str = "main", annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
+    metadata = {"name": name, "annotations": dict(annotations or {})}
+    user.create({"metadata": metadata, "spec": spec}, f"{EVENTING}/brokers")
     user.until(f"broker {name} is ready", lambda: ready(user, f"{EVENTING}/brokers/{name}") == "True")
 
 
