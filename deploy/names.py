@@ -23,7 +23,7 @@ Sink: TypeAlias = Callable[[Sequence[str]], None]
 """Takes all names, in order; called when they differ from those before."""
 
 _ALL = ObjectKey("", "names")  # one key: however many objects change at once, the names are told once
-_GATHERED_S = 0.02  # all names are told anew: a burst of changes is worth one telling
+_GATHERED_S = 0.02  # all names are told anew: of a burst the first is told at once, the others together
 
 
 class Names:
@@ -34,10 +34,9 @@ class Names:
         self._sinks = sinks
         self._names: dict[tuple[str, ObjectKey], Sequence[str]] = {}  # by plural and object
         self._told: Sequence[str] | None = None
-        watches = (
-            Watched(INGRESS, self._note_ingress, _GATHERED_S),
-            Watched(CORE_SERVICE, self._note_service, _GATHERED_S),
-        )
+        self._told_at = float("-inf")
+        self._clock = clock
+        watches = (Watched(INGRESS, self._note_ingress), Watched(CORE_SERVICE, self._note_service))
         self._controller = Controller("names", store, self._reconcile, watches, clock)
 
     async def run(self, started: Started) -> None:
@@ -45,12 +44,16 @@ class Names:
         await self._reconcile(_ALL)
         await self._controller.run(started)
 
-    async def _reconcile(self, key: ObjectKey) -> None:
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        now = self._clock.monotonic()
+        if (left_s := self._told_at + _GATHERED_S - now) > 0:
+            return left_s
         names = sorted({name for each in self._names.values() for name in each})
         if names != self._told:
-            self._told = names
+            self._told, self._told_at = names, now
             for sink in self._sinks:
                 sink(names)
+        return None
 
     def _note_ingress(self, event: WatchEvent) -> Iterable[ObjectKey]:
         return self._note(INGRESS, event, ingress_names(event.object))

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from pilotlight.cli.platform import start_detached, stop
-from pilotlight.cli.session import UsageProblem
+from pilotlight.cli.session import NotReady
 from pilotlight.datadir import DataDir, is_alive
 from pilotlight.options import PlatformOptions
 from tests.support.platform import Platform, running_platform
@@ -209,7 +209,7 @@ def test_a_busy_port_is_one_sentence_that_names_the_option(tmp_path: Path) -> No
         port = taken.getsockname()[1]
         for ports, option in (({"gateway_port": port, "api_port": 0}, "--gateway-port"),
                               ({"gateway_port": 0, "api_port": port}, "--api-port")):  # fmt: skip
-            with pytest.raises(UsageProblem) as problem:
+            with pytest.raises(NotReady) as problem:
                 start_detached(PlatformOptions(DataDir(tmp_path), **ports))
             assert f"port {port} on 127.0.0.1 is in use" in str(problem.value)
             assert option in str(problem.value)
@@ -221,7 +221,7 @@ def test_a_second_platform_on_the_folder_refuses_also_when_nobody_told_it(tmp_pa
         running = DataDir(tmp_path).running_file
         text = running.read_text()
         running.unlink()
-        with pytest.raises(UsageProblem, match="another"):
+        with pytest.raises(NotReady, match="another"):
             start_detached(PlatformOptions(DataDir(tmp_path), gateway_port=0, api_port=0))
         running.write_text(text)
         assert User(platform).get("version")["major"]

@@ -164,7 +164,7 @@ def test_an_update_that_the_platform_crosses_is_tried_again(shell: Shell, greete
         (("invoke", "nobody"), 1, 'services.serving.knative.dev "nobody" not found'),
         (("deploy", "x"), 2, "say what to run"),
         (("deploy", "Bad_Name", "--image", "x"), 1, "Bad_Name"),
-        (("explain", "nobody"), 2, "no service and no revision named 'nobody'"),
+        (("explain", "nobody"), 1, "no service and no revision named 'nobody'"),
         (("service", "delete"), 2, "name the services to delete"),
         (("service", "list", "--bogus"), 2, "--bogus"),
         (("domain", "create", "a.example", "--ref", "x:y"), 2, "expected ksvc:NAME"),
