@@ -61,19 +61,21 @@ class Reader:
     def outline(self, stream: int, count_max: int) -> list[Group]:
         """The oldest groups of the stream."""
         query = f"{_OUTLINE} where stream = ? order by first limit ?"
-        return [Group(*row) for row in self._current().execute(query, (stream, count_max))]
+        return [_group(row) for row in self._current().execute(query, (stream, count_max))]
 
     def offset_at(self, stream: int, time_ms: int) -> int | None:
         query = "select first from groups indexed by outline where stream = ? and time_ms >= ? order by first limit 1"
         row = self._current().execute(query, (stream, time_ms)).fetchone()
-        return None if row is None else int(row[0])
+        if row is not None and not isinstance(row[0], int):
+            raise sqlite3.DatabaseError(f"the outline of groups has {row} in it")
+        return None if row is None else row[0]
 
     def find(self, stream: int, id: str, count_max: int) -> list[Record]:
         """The newest records of events with this id, newest first."""
         query = f"{_OUTLINE} where stream = ? and instr(ids, ?) > 0 order by first desc"
         found: list[Record] = []
         for row in self._current().execute(query, (stream, id_hash(id))):
-            for entry in reversed(self._entries(stream, Group(*row))):
+            for entry in reversed(self._entries(stream, _group(row))):
                 if isinstance(entry, Record) and entry.event.id == id:
                     found.append(entry)
                     if len(found) == count_max:
@@ -92,13 +94,14 @@ class Reader:
         following = f"{_OUTLINE} where stream = ? and first > ? and first < ? order by first limit {_GROUPS_AT_ONCE}"
         last = span.offset
         for row in connection.execute(holder, (span.stream, span.offset)).fetchall():
-            yield Group(*row)
+            yield _group(row)
         while rows := connection.execute(following, (span.stream, last, span.tail)).fetchall():
             for row in rows:
-                if row[1] <= last:
+                group = _group(row)
+                if group.first <= last:
                     raise sqlite3.DatabaseError("the outline of groups is out of order")
-                yield Group(*row)
-                last = row[1]
+                yield group
+                last = group.first
 
     def _entries(self, stream: int, group: Group) -> list[Entry]:
         try:
@@ -118,6 +121,13 @@ class Reader:
             self._connection = self._disk.connect(self._database.path)
             self._connection.execute("pragma query_only = on")
         return self._connection
+
+
+def _group(row: tuple[Any, ...]) -> Group:
+    """sqlite3.DatabaseError where a flipped bit has made a text of a number: the file is to be mended."""
+    if not all(isinstance(value, int) for value in row):
+        raise sqlite3.DatabaseError(f"the outline of groups has {row} in it")
+    return Group(*row)
 
 
 def _cut(entry: Entry, offset: int) -> Entry:

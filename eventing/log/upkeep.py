@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import structlog
 
 from core.clock import Clock
@@ -41,6 +43,8 @@ class Upkeep:
                 await self.prune()
             except StoreFull as error:
                 log.warning("retention waits for the disk", error=error.message)
+            except sqlite3.DatabaseError as error:  # where even mending does not help, events still come and go
+                log.error("retention cannot read the event log", error=str(error))
 
     async def prune(self) -> None:
         """One round over all streams. StoreFull."""

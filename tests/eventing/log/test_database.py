@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from core.errors import PermanentError, StoreFull
-from eventing.log.base import EARLIEST, Attempt
+from eventing.log.base import EARLIEST, Attempt, Retention
 from eventing.log.database import Database, Disk
 from eventing.log.log import EventLog
 from tests.support.event_log import STREAM, TRIGGER, event, events, opened, read_all, told
@@ -149,6 +150,28 @@ def test_a_torn_page_costs_what_is_on_it_and_says_so(page: int, tmp_path: Path) 
         async with opened(path) as log:
             # Three groups begin on a leaf; the root is the way to all of them.
             assert damaged_of(told(await read_all(log))) <= (200 if page == root else 15)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("column", ["count", "time_ms", "bytes"])
+def test_a_number_that_has_become_a_text_costs_its_group_and_says_so(column: str, tmp_path: Path) -> None:
+    """One flipped bit does that, in the header of a row."""
+    path = tmp_path / "events.db"
+
+    async def body() -> None:
+        async with opened(path) as log:
+            await log.append_nowait(STREAM, events(3))
+            await log.append_nowait(STREAM, events(2, 3))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"update groups set {column} = '?' where first = 0")
+            connection.commit()
+        async with opened(path) as log:
+            log.retain(STREAM, Retention(0, 0))
+            cursor = await log.subscribe(TRIGGER, STREAM, EARLIEST)
+            cursor.ack(0)
+            await log.prune()
+            assert told(await read_all(log)) == ["0-2!", "3:e3", "4:e4"]
 
     asyncio.run(body())
 
