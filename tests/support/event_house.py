@@ -7,7 +7,7 @@ had written is what the next one finds. It keeps the books that `tests/support/e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -212,19 +212,22 @@ class House:
     async def put(self, trigger: Trigger) -> None:
         self.triggers[trigger.name] = trigger
         self._note(trigger.name, trigger, sure=False)
-        await self.plane.put(trigger.subscription(), STREAM)
+        await self._until_stored(lambda: self.plane.put(trigger.subscription(), STREAM))
         self._note(trigger.name, trigger, sure=True)
 
     async def drop(self, name: str) -> None:
         self.triggers.pop(name, None)
         self._note(name, None, sure=False)
+        await self._until_stored(lambda: self.plane.drop(f"trigger/default/{name}"))
+        self._note(name, None, sure=True)
+
+    async def _until_stored(self, change: Callable[[], Awaitable[None]]) -> None:
+        """As a controller does it."""
         while True:
             try:
-                await self.plane.drop(f"trigger/default/{name}")
-                break
-            except StoreFull:  # as a controller does
+                return await change()
+            except StoreFull:
                 await asyncio.sleep(1.0)
-        self._note(name, None, sure=True)
 
     def post(self, events: Sequence[Event]) -> None:
         """Nobody waits for the answer but the books. One event binary or structured, several as a batch."""
@@ -268,6 +271,9 @@ class House:
 
 
 def abandon(log: EventLog) -> None:
+    log._commits._touched.clear()
+    if log._commits._timer is not None:
+        log._commits._timer.cancel()
     log._file._database.close()
     log._file._reader.close()
     log._file._lock.release()

@@ -57,7 +57,7 @@ class Promises:
 
     def _nothing_is_lost(self, trigger: Trigger) -> None:
         delivered = {visit.event.id for visit in self._visits(trigger) if visit.succeeded}
-        dead = {letter.event.id for letter in self._letters[trigger.name] if letter.event is not None}
+        dead = self._dead(trigger)
         told, head = self._told_of_damage(trigger), self._house.log.stream(STREAM).head
         was_gone = any(visit.status == 410 for visit in self._visits(trigger))
         for id in self._accepted():
@@ -72,13 +72,17 @@ class Promises:
         """What was answered with 202, and the replies of deliveries that are over."""
         yield from (id for id, (_, life) in self._books.acked.items() if life >= self._books.honest_from)
         for trigger in self._triggers:
-            dead = {letter.event.id for letter in self._letters[trigger.name] if letter.event is not None}
+            dead, told = self._dead(trigger), self._told_of_damage(trigger)
             last: dict[str, Visit] = {visit.event.id: visit for visit in self._visits(trigger)}
-            for visit in last.values():
-                if visit.replied and visit.event.id not in dead and visit.life >= self._books.honest_from:
+            for id, visit in last.items():
+                lost = id in dead or self._books.offsets.get(id, set()) & told
+                if visit.replied and not lost and visit.life >= self._books.honest_from:
                     reply = self._people[trigger.name].reply(visit.event)
                     assert reply is not None
                     yield reply.id
+
+    def _dead(self, trigger: Trigger) -> set[str]:
+        return {letter.event.id for letter in self._letters[trigger.name] if letter.event is not None}
 
     def _is_owed(self, trigger: Trigger, id: str) -> bool:
         """Whether the trigger was there, and wanted it, from before it was offered until now."""

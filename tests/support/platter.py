@@ -121,7 +121,7 @@ class Platter:
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorname = "SQLITE_IOERR_WRITE"
             raise error
-        if self.crash_at is None:
+        if self.crash_at is None or not self.path.exists():  # there: while the file is mended beside it
             return do()
         before = self._image()
         if self.crash_at is not Moment.BEFORE:
