@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pilotlight.cli.platform import stop
+from pilotlight.datadir import DataDir
 from tests.support.platform import Platform, running_platform
 from tests.support.user import User, hurry
 
@@ -22,3 +25,11 @@ def user(platform: Platform) -> User:
     user = User(platform)
     hurry(user)
     return user
+
+
+@pytest.fixture
+def nothing_left_running(tmp_path: Path) -> Iterator[None]:
+    """For tests that start platforms over and over: the last one on their folder ends with them."""
+    yield
+    if running := DataDir(tmp_path).running():
+        stop(running)

@@ -25,11 +25,11 @@ from typing import Any
 
 import pytest
 
-from pilotlight.cli.platform import stop
-from pilotlight.datadir import DataDir
 from tests.integration.test_failing_platform import kill, platform_on, processes_with, refuses, wait_until
 from tests.support.platform import running_platform
 from tests.support.user import Reply, User, condition, make_service
+
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
 
 COUNTING = (sys.executable, "-S", str(Path(__file__).parents[1] / "support/counting.py"))
 EVENTING = "apis/eventing.knative.dev/v1/namespaces/default"
@@ -38,14 +38,6 @@ EVENT = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "order", "ce-
 KILLS = 20
 IN_FLIGHT = 100  # of one Trigger, where it says nothing
 SEED = 20260802
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
-    """Also when a test fails."""
-    yield
-    if running := DataDir(tmp_path).running():
-        stop(running)
 
 
 def counting(name: str, book: Path, **env: str) -> dict[str, Any]:

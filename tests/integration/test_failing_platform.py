@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,17 +26,11 @@ from pilotlight.options import PlatformOptions
 from tests.support.platform import Platform, running_platform
 from tests.support.user import QUICK_SLEEP, User, condition, hurry, make_service, quick_server
 
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
+
 CONFIG_MAPS = "api/v1/namespaces/default/configmaps"
 KILLS = 3
 SEED = 20260801
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
-    """Also when a test fails."""
-    yield
-    if running := DataDir(tmp_path).running():
-        stop(running)
 
 
 def platform_on(folder: Path, gateway_port: int = 0, workers: int = 1) -> Platform:

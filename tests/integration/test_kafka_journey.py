@@ -23,6 +23,8 @@ from tests.support.kafka import kafka_server
 from tests.support.platform import Platform
 from tests.support.user import User, make_service
 
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
+
 KILLS = 4
 CLASS = {"eventing.knative.dev/broker.class": "Kafka"}
 CONFIG = """
