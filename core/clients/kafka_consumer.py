@@ -67,7 +67,8 @@ class Consumer:
         self._commands: SimpleQueue[Callable[[KafkaConsumer], None]] = SimpleQueue()
         self._changes: SimpleQueue[tuple[bool, frozenset[Partition]]] = SimpleQueue()
         self._paused = False
-        self._expecting: set[Partition] = set()  # assigned, and nobody has said from where to read them
+        self._untold: set[Partition] = set()  # assigned, and the reader does not know it yet
+        self._expecting: set[Partition] = set()  # it knows, and has not said from where to read them
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"kafka-consumer {group}", daemon=True)
 
@@ -94,7 +95,8 @@ class Consumer:
 
         def change(consumer: KafkaConsumer) -> None:
             self._paused = paused
-            owned = [each for each in consumer.assignment() if tuple(each) not in self._expecting]
+            unread = self._untold | self._expecting
+            owned = [each for each in consumer.assignment() if tuple(each) not in unread]
             (consumer.pause if paused else consumer.resume)(*owned)
 
         self._commands.put(change)
@@ -146,7 +148,7 @@ class Consumer:
         while not self._closing.is_set():
             try:
                 self._obey(consumer)
-                busy = self._expecting or self._paused or not consumer.assignment()
+                busy = self._untold or self._expecting or self._paused or not consumer.assignment()
                 found = consumer.poll(int((POLL_EXPECTING_S if busy else POLL_S) * 1000))
                 self._tell_changes(consumer)
                 if found:
@@ -192,12 +194,16 @@ class Consumer:
     def _tell_changes(self, consumer: KafkaConsumer) -> None:
         while not self._changes.empty():
             gained, partitions = self._changes.get()
-            if not gained:
+            if gained:
+                self._untold |= partitions
+            else:
+                self._untold -= partitions
                 self._expecting -= partitions
                 self._tell(self._reader.revoked, partitions)
-                continue
-            self._expecting |= partitions
-            found = {each: _where(consumer, TopicPartition(*each)) for each in partitions}
+        if self._untold:
+            found = {each: _where(consumer, TopicPartition(*each)) for each in self._untold}  # if not now, then later
+            self._expecting |= self._untold
+            self._untold = set()
             self._tell(self._reader.assigned, found)
 
     def _tell_ends(self, consumer: KafkaConsumer) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import pytest
 from kafka import errors as kafka_errors
 
-from core.clients import kafka_admin, kafka_producer
+from core.clients import kafka_admin, kafka_consumer, kafka_producer
 from core.clients.kafka_access import Access
 from core.clients.kafka_admin import Admin
 from core.clients.kafka_consumer import Consumer
@@ -171,6 +172,34 @@ def test_records_stay_where_they_are_while_a_consumer_pauses() -> None:
         await told.has(2)
         await consumer.close({})
         await producer.close()
+        await admin.close()
+
+    run(main)
+
+
+def test_partitions_whose_offsets_cannot_be_asked_for_at_once_are_told_of_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that goes away between an assignment and the question how far the group had come."""
+    really, tries = kafka_consumer._where, itertools.count()
+
+    def sometimes(*question: Any) -> Committed:
+        if next(tries) < 2:
+            raise kafka_errors.KafkaConnectionError("gone")
+        return really(*question)
+
+    monkeypatch.setattr(kafka_consumer, "_where", sometimes)
+    monkeypatch.setattr(kafka_consumer, "TROUBLE_S", 0.01)
+
+    async def main() -> None:
+        access, topic, group = kafka_server().access, fresh("topic"), fresh("group")
+        admin = Admin(access, "test")
+        await admin.create_topic(topic, 3, 1)
+        consumer, told = consuming(access, group, topic)
+        while len(told.owned) < 3:
+            await asyncio.sleep(0.01)
+        assert len(told.troubles) == 2
+        await consumer.close({})
         await admin.close()
 
     run(main)
