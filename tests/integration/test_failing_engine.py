@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def image(engine: PodmanService) -> Iterator[str]:
 
     asyncio.run(build())
     yield tag
-    podman("rmi", "--force", "--ignore", tag)  # its containers are gone: the platform goes first
+    remove(tag)  # its containers are gone: the platform goes first
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,20 @@ def user(engine: PodmanService, image: str, tmp_path_factory: pytest.TempPathFac
             yield user
 
 
-def podman(*arguments: str) -> str:
-    return subprocess.run(["podman", *arguments], capture_output=True, text=True, check=True).stdout
+def podman(*arguments: str) -> None:
+    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stderr}"
+
+
+def remove(image: str) -> None:
+    """With every container made of it. Podman refuses while somebody else is removing one of them."""
+    deadline = time.monotonic() + START_S
+    while True:
+        done = subprocess.run(["podman", "rmi", "--force", image], capture_output=True, text=True, check=False)
+        if done.returncode == 0 or f"{image}: image not known" in done.stderr:
+            return
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.2)
 
 
 def contained(name: str, image: str, **marks: str) -> dict[str, Any]:
@@ -114,12 +127,12 @@ def ready_reason(user: User, service: str) -> str:
 def test_an_image_that_is_gone_when_it_is_wanted(user: User, image: str, tmp_path: Path) -> None:
     archive = str(tmp_path / "image.tar")
     podman("save", "--quiet", "--format=oci-archive", "--output", archive, image)
-    podman("rmi", "--force", image)
+    remove(image)
     podman("load", "--quiet", "--input", archive)  # with the digest that it will have when it is loaded again
     name = user.deploy(contained("bare", image, **QUICK_SLEEP))
     user.until_asleep(name)
 
-    podman("rmi", "--force", image)  # the container made ahead goes with it
+    remove(image)  # the container made ahead goes with it
     refused = user.call(name, timeout_s=START_S)
     assert (refused.status, refused.json["reason"] in IMAGE_REASONS) == (503, True), refused.text
     user.until("it is not ready", lambda: ready(user, name)["status"] == "False")
