@@ -1,0 +1,1 @@
+"""How much work is waiting, one system per file. Knows nothing of replicas: it counts, `autoscaler` decides."""

@@ -1,0 +1,150 @@
+"""How a scaler's parameters are declared, once each: name, where they may come from, what may stand there, help.
+
+A scaler's `Parameters` are a frozen dataclass whose fields are made by `param`; parser, messages, command line and
+documentation come from those. Values are read as KEDA reads them (pkg/scalers/scalersconfig/typed_config.go): the
+trigger's metadata first, then what authenticationRef gave, then the container's environment by the metadata's
+`<name>FromEnv`; the order is a parameter's own. Pure.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from core.errors import FieldError, FieldProblem
+from core.settings.declaration import Choice, Reader
+from scalers.readings import Trigger
+
+FROM_ENV: Final = "FromEnv"
+
+
+class Source(StrEnum):
+    METADATA = "metadata"
+    AUTH = "auth"  # a parameter of the authenticationRef
+    ENV = "env"  # metadata `<name>FromEnv` names a variable of the target's container
+
+
+METADATA: Final = (Source.METADATA,)
+AUTH: Final = (Source.AUTH,)
+ANYWHERE: Final = (Source.METADATA, Source.AUTH, Source.ENV)
+AUTH_OR_ENV: Final = (Source.AUTH, Source.ENV)
+METADATA_OR_ENV: Final = (Source.METADATA, Source.ENV)
+METADATA_OR_AUTH: Final = (Source.METADATA, Source.AUTH)
+
+
+class _Required:
+    """No default: the trigger must say it."""
+
+
+REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter. `aliases` are older spellings; the name itself wins over them."""
+
+    name: str
+    reader: Reader
+    help: str
+    sources: tuple[Source, ...] = METADATA
+    aliases: tuple[str, ...] = ()
+    secret: bool = False
+    required: bool = False
+    differs: str = ""  # how ours is not KEDA's: for the documentation
+
+
+def param(name: str, reader: Reader, help: str, default: Any = REQUIRED, **more: Any) -> Any:
+    """A dataclass field that is filled from a trigger. `more`: sources, aliases, secret, differs."""
+    required = default is REQUIRED
+    declared = Parameter(name, reader, help, required=required, **more)
+    return field(default=None if required else default, repr=not declared.secret, metadata={"parameter": declared})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What `parse` makes. Subclasses add fields made by `param`, and judge themselves as a whole."""
+
+    def problems(self) -> Sequence[tuple[str, str]]:
+        """Rules over more than one parameter: (parameter's name, what is wrong and what is allowed)."""
+        return ()
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def declared_parameters(parameters: type[Parameters]) -> dict[str, Parameter]:
+    """Field name → declaration, in the order of the class."""
+    return {each.name: each.metadata["parameter"] for each in fields(parameters)}
+
+
+def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
+    """All parameters of a trigger, with defaults for what is not in it; unknown ones are left alone."""
+    values: dict[str, Any] = {}
+    wrong: list[FieldError] = []
+    for name, declared in declared_parameters(parameters).items():
+        text = _find(declared, trigger)
+        if text is None or (not text.strip() and not declared.required):
+            if declared.required:
+                wrong.append(FieldError(f"{trigger.path}.metadata.{declared.name}", _missing(declared, trigger)))
+            continue
+        try:
+            values[name] = declared.reader.read(text.strip())
+        except ValueError as error:
+            wrong.append(_invalid(declared, trigger, text, str(error) or declared.reader.allowed))
+    if wrong:
+        return wrong
+    result = parameters(**values)
+    path = f"{trigger.path}.metadata"
+    return [FieldError(f"{path}.{name}", said) for name, said in result.problems()] or result
+
+
+def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]) -> list[str]:
+    """One sentence for every key that nobody reads, with the one it may have meant."""
+    declared = declared_parameters(parameters).values()
+    known = [name for each in declared for name in (each.name, *each.aliases)]
+    known += [f"{each.name}{FROM_ENV}" for each in declared if Source.ENV in each.sources]
+    sentences = []
+    for name in metadata:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            sentences.append(f"unknown parameter {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    return sentences
+
+
+def _find(declared: Parameter, trigger: Trigger) -> str | None:
+    for source in declared.sources:
+        for name in (declared.name, *declared.aliases):
+            text = _look(source, name, trigger)
+            if text is not None:
+                return text
+    return None
+
+
+def _look(source: Source, name: str, trigger: Trigger) -> str | None:
+    if source is Source.METADATA:
+        return trigger.metadata.get(name)
+    if source is Source.AUTH:
+        return trigger.auth.get(name)
+    variable = trigger.metadata.get(f"{name}{FROM_ENV}")
+    return None if variable is None else trigger.env.get(variable)
+
+
+def _missing(declared: Parameter, trigger: Trigger) -> str:
+    ways = {
+        Source.METADATA: f"{declared.name} in the trigger's metadata",
+        Source.AUTH: f"a parameter {declared.name} of its authenticationRef",
+        Source.ENV: f"{declared.name}{FROM_ENV} in the metadata, naming a variable of the target's container",
+    }
+    variable = trigger.metadata.get(f"{declared.name}{FROM_ENV}")
+    if variable is not None and Source.ENV in declared.sources:
+        return f"{declared.name}{FROM_ENV} names the variable {variable}, which the target's container does not have"
+    return f"is required: {', or '.join(ways[source] for source in declared.sources)} ({declared.help})"
+
+
+def _invalid(declared: Parameter, trigger: Trigger, text: str, allowed: str) -> FieldError:
+    found = "a value that is not shown" if declared.secret else repr(text)
+    problem = FieldProblem.NOT_SUPPORTED if isinstance(declared.reader, Choice) else FieldProblem.INVALID
+    return FieldError(f"{trigger.path}.metadata.{declared.name}", f"is {found}, {allowed}", problem)

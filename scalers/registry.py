@@ -1,0 +1,25 @@
+"""All scalers: a literal table, loaded on use. A test compares it with the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+from core.errors import PermanentError
+from scalers.base import AnyDefinition
+
+SCALERS: Final[Mapping[str, str]] = {
+    "cron": "scalers.cron",
+}
+"""Type, as triggers name it → the module whose `DEFINITION` it is (`DEFINITIONS[type]` where it has several)."""
+
+
+def definition_of(type_: str) -> AnyDefinition:
+    """PermanentError: there is none of that type."""
+    module = SCALERS.get(type_)
+    if module is None:
+        raise PermanentError(f"type {type_!r} is not known; known are {', '.join(SCALERS)}", "UnknownTrigger")
+    loaded = import_module(module)
+    found: AnyDefinition = loaded.DEFINITIONS[type_] if hasattr(loaded, "DEFINITIONS") else loaded.DEFINITION
+    return found

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from core.resources.meta import ObjectKey
+from core.settings.declaration import Choice, Text, Whole
+from scalers.params import ANYWHERE, AUTH_OR_ENV, Parameters, declared_parameters, param, parse, unknown_parameters
+from scalers.readings import Trigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(Parameters):
+    host: str = param("host", Text(), "Where it is.", sources=ANYWHERE)
+    threshold: int = param("lagThreshold", Whole(1), "Lag per replica.", 10, aliases=("threshold",))
+    mode: str = param("mode", Choice(("fast", "slow")), "How.", "fast")
+    password: str | None = param("password", Choice(("sesame",)), "The word.", None, sources=AUTH_OR_ENV, secret=True)
+
+    def problems(self) -> Sequence[tuple[str, str]]:
+        return [("mode", "slow needs a threshold below 5")] if self.mode == "slow" and self.threshold >= 5 else ()
+
+
+def trigger(metadata: dict[str, str], **more: Any) -> Trigger:
+    return Trigger(ObjectKey("default", "orders"), 1, "example", metadata, **more)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "auth", "env", "expected"),
+    [
+        pytest.param({"host": "a"}, {}, {}, ("a", 10, "fast", None), id="defaults"),
+        pytest.param({"host": "a"}, {"host": "b"}, {}, ("a", 10, "fast", None), id="metadata wins over auth"),
+        pytest.param({"hostFromEnv": "H"}, {"host": "b"}, {"H": "c"}, ("b", 10, "fast", None), id="auth wins over env"),
+        pytest.param({"hostFromEnv": "H"}, {}, {"H": "c"}, ("c", 10, "fast", None), id="env"),
+        pytest.param({"host": "a", "threshold": "3"}, {}, {}, ("a", 3, "fast", None), id="an alias"),
+        pytest.param({"host": "a", "lagThreshold": ""}, {}, {}, ("a", 10, "fast", None), id="empty is absent"),
+        pytest.param({"host": "a"}, {"password": "sesame"}, {}, ("a", 10, "fast", "sesame"), id="a secret"),
+        pytest.param({"host": "a", "password": "sesame"}, {}, {}, ("a", 10, "fast", None), id="not from metadata"),
+    ],
+)
+def test_parse(
+    metadata: dict[str, str], auth: dict[str, str], env: dict[str, str], expected: tuple[object, ...]
+) -> None:
+    found = parse(Example, trigger(metadata, auth=auth, env=env))
+    assert isinstance(found, Example), found
+    assert (found.host, found.threshold, found.mode, found.password) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path", "words"),
+    [
+        pytest.param({}, "host", ("is required", "hostFromEnv", "authenticationRef"), id="missing"),
+        pytest.param({"hostFromEnv": "H"}, "host", ("variable H",), id="no such variable"),
+        pytest.param({"host": "a", "lagThreshold": "0"}, "lagThreshold", ("'0'", "at least 1"), id="out of bounds"),
+        pytest.param({"host": "a", "mode": "x"}, "mode", ("'x'", "fast, slow"), id="not one of them"),
+        pytest.param({"host": "a", "mode": "slow"}, "mode", ("below 5",), id="two together"),
+    ],
+)
+def test_what_is_wrong_names_the_field(metadata: dict[str, str], path: str, words: Sequence[str]) -> None:
+    wrong = parse(Example, trigger(metadata))
+    assert isinstance(wrong, list)
+    assert [each.path for each in wrong] == [f"spec.triggers[1].metadata.{path}"]
+    assert all(word in wrong[0].message for word in words), wrong[0].message
+
+
+def test_a_secret_is_shown_nowhere() -> None:
+    wrong = parse(Example, trigger({"host": "a"}, auth={"password": "hunter2"}))
+    assert isinstance(wrong, list)
+    assert "hunter2" not in str(wrong)
+    right = parse(Example, trigger({"host": "a"}, auth={"password": "sesame"}))
+    assert not isinstance(right, list)
+    assert "sesame" not in repr(right)
+    assert "hunter2" not in repr(trigger({}, auth={"password": "hunter2"}, env={"P": "hunter2"}))
+
+
+def test_unknown_parameters_are_named() -> None:
+    assert unknown_parameters(Example, {"host": "a", "hostFromEnv": "b", "threshold": "1"}) == []
+    assert unknown_parameters(Example, {"lagTreshold": "1"}) == [
+        "unknown parameter 'lagTreshold'; did you mean 'lagThreshold'?"
+    ]
+    assert list(declared_parameters(Example)) == ["host", "threshold", "mode", "password"]
