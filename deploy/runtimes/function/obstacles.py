@@ -12,6 +12,11 @@ import gc
 import os
 import sys
 import threading
+import time
+from typing import Final
+
+_LEAVING_S: Final = 0.001
+_LEAVING_TURNS: Final = 20
 
 
 def obstacles(sockets_before: set[str]) -> list[str]:
@@ -21,7 +26,7 @@ def obstacles(sockets_before: set[str]) -> list[str]:
         for thread in threading.enumerate()
         if thread is not threading.main_thread()
     ]
-    if not found and _native_threads() > 1 and not _threads_stop_for_forks():
+    if not found and not _is_alone() and not _threads_stop_for_forks():
         found.append("the import started native threads")
     if any(isinstance(thing, asyncio.AbstractEventLoop) and not thing.is_closed() for thing in gc.get_objects()):
         found.append("the import made an event loop and left it open")
@@ -35,8 +40,13 @@ def obstacles(sockets_before: set[str]) -> list[str]:
     return found
 
 
-def _native_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+def _is_alone() -> bool:
+    """Whether only the main thread is left. One that has been joined may still be on its way out of the kernel."""
+    for _ in range(_LEAVING_TURNS):
+        if len(os.listdir("/proc/self/task")) == 1:
+            return True
+        time.sleep(_LEAVING_S)
+    return False
 
 
 def _threads_stop_for_forks() -> bool:
@@ -45,7 +55,7 @@ def _threads_stop_for_forks() -> bool:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    return _native_threads() == 1
+    return _is_alone()
 
 
 def open_kinds() -> set[str]:
