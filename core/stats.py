@@ -2,11 +2,12 @@
 
 The activator reports how many requests each revision has (`RequestStatistic`); the autoscaler listens. Whoever wants to
 stop an instance asks the activator (`InstanceLoads`) to stop sending to it and to say when its last request has ended.
+Scalers ask the node what instances use (`Usage`), and hear from eventing how many events wait (`Backlogs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +65,9 @@ class StatisticBus:
     def subscribe(self, listener: StatisticListener) -> None:
         self._listeners.append(listener)
 
+    def unsubscribe(self, listener: StatisticListener) -> None:
+        self._listeners.remove(listener)
+
     def publish(self, statistic: RequestStatistic) -> None:
         for listener in self._listeners:
             listener(statistic)
@@ -93,3 +97,73 @@ class NoLoads:
 
     async def drain(self, instance: InstanceKey, grace_s: float) -> bool:
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerUsage:
+    """What one container has used."""
+
+    container: str
+    cpu_s: float  # of processors' time, since it began: two of these, and the time between them, make a rate
+    memory_bytes: int  # now, without what the kernel could take back at once
+
+
+class Usage(Protocol):
+    """What instances use of their machine: the node's knowledge, as metrics-server's on a cluster."""
+
+    async def of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
+        """Of their running containers. An instance that could not be looked at is not in it."""
+
+
+class NoUsage:
+    """For a platform without a node: nothing is known of any instance."""
+
+    async def of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Events of one subscription that are not done with; `in_flight` of them are with its subscriber now."""
+
+    events: int
+    in_flight: int = 0
+
+
+BacklogListener = Callable[[Backlog | None], None]
+
+
+class Backlogs:
+    """How many events wait for each subscription, by its name (`trigger/NAMESPACE/NAME`). Eventing keeps it, and a
+    listener hears of each change in the same turn: it only notes it and returns."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Backlog] = {}
+        self._listeners: dict[str, list[BacklogListener]] = {}
+
+    def of(self, subscription: str) -> Backlog | None:
+        """None: nobody knows, because it does not run."""
+        return self._known.get(subscription)
+
+    def note(self, subscription: str, backlog: Backlog | None) -> None:
+        """None: it does not run any more."""
+        if backlog == self._known.get(subscription):
+            return
+        if backlog is None:
+            del self._known[subscription]
+        else:
+            self._known[subscription] = backlog
+        for listener in self._listeners.get(subscription, ()):
+            listener(backlog)
+
+    def listen(self, subscription: str, listener: BacklogListener) -> Callable[[], None]:
+        """Returns what ends it."""
+        listeners = self._listeners.setdefault(subscription, [])
+        listeners.append(listener)
+
+        def end() -> None:
+            listeners.remove(listener)
+            if not listeners:
+                self._listeners.pop(subscription, None)
+
+        return end

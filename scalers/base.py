@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from core.clock import Clock
-from core.stats import StatisticBus
+from core.stats import Backlogs, NoUsage, StatisticBus, Usage
 from core.store.base import Store
 from scalers.params import Parameters
 from scalers.pools import Pools
@@ -47,6 +47,8 @@ class World:
     store: Store
     statistics: StatisticBus
     pools: Pools
+    usage: Usage = field(default_factory=NoUsage)
+    backlogs: Backlogs = field(default_factory=Backlogs)
 
 
 C = TypeVar("C", bound=Parameters)
