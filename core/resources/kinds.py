@@ -15,6 +15,9 @@ from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BETA2
 from core.resources.flows import PARALLEL, SEQUENCE
+from core.resources.keda import SCALED_OBJECT
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.keda_jobs import SCALED_JOB
 from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind
 from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
@@ -68,6 +71,10 @@ KINDS: tuple[Kind[Any], ...] = (
     KAFKA_SINK,
     JOB_SINK,
     RABBITMQ_BROKER_CONFIG,
+    SCALED_OBJECT,
+    SCALED_JOB,
+    TRIGGER_AUTHENTICATION,
+    CLUSTER_TRIGGER_AUTHENTICATION,
 )
 
 SERVED: tuple[Kind[Any], ...] = (*KINDS, EVENT_TYPE_V1BETA2, EVENT_TYPE_V1BETA1, KAFKA_SOURCE_V1BETA1)
