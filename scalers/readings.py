@@ -84,7 +84,9 @@ class Reading:
     activation: float | None = None  # what is compared with the target's activation; None: the value
     quality: Quality = Quality.WHOLE
     replicas_max: int | None = None  # more replicas would have nothing to do: partitions
-    shares: int | None = None  # equal shares to be spread evenly: replicas are rounded up to ceil(P / ceil(P / n))
+    shares: int | None = (
+        None  # equal shares, spread evenly: the fewest with the largest share of n, ceil(P / ceil(P / n))
+    )
     in_flight: float | None = None  # of the value: handed to a consumer that has not acknowledged it
     produced: float | None = None
     consumed: float | None = None

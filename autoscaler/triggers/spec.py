@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from scalers.readings import MetricType
 
@@ -52,10 +53,16 @@ class ScalingRules:
     tolerance: float | None = None  # None: without one (the controller of a cluster has 0.1)
 
 
+DOWN_WINDOW_S: Final = 300.0
+"""The stabilization window of scaleDown where the document names none (autoscaling/v2: the controller's default)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Behavior:
+    """What the document writes down, with its defaults; a document without is `Behavior()`."""
+
     up: ScalingRules = field(default_factory=ScalingRules)
-    down: ScalingRules = field(default_factory=ScalingRules)
+    down: ScalingRules = field(default_factory=lambda: ScalingRules(DOWN_WINDOW_S))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class ScalingSpec:
     cooldown_s: float = 300.0
     initial_cooldown_s: float = 0.0
     fallback: Fallback | None = None
-    behavior: Behavior | None = None
+    behavior: Behavior = field(default_factory=Behavior)
     modifiers: Modifiers | None = None
     pause: Pause = field(default_factory=Pause)
     forced: bool = False  # force-activation
