@@ -63,14 +63,14 @@ class ContainerLoop:
 
     def __init__(self, plan: ContainerPlan, document: Document, ties: Ties, restarts: int, is_first: bool) -> None:
         sidecar = plan.init and document.restart_policy == "Always"
-        self.plan, self._document, self._ties = plan, document, ties
+        self.plan, self.document, self.ties = plan, document, ties
         self._policy = "Always" if sidecar else _init_policy(ties.restart_policy) if plan.init else ties.restart_policy
         waiting = CREATING if is_first else INITIALIZING
         self.seen = ContainerSeen(plan.name, plan.image, plan.init, sidecar, state=waiting, restarts=restarts)
         self.up = asyncio.Event()  # it runs, and its startup probe has succeeded
         self._probes = make_probes(document, ties.where, plan.serving)
         self._sandbox: Sandbox | None = None
-        self._container: Container | None = None
+        self.container: Container | None = None
         self._group: asyncio.TaskGroup | None = None
         self._probing: dict[ProbeKind, asyncio.Task[None]] = {}
         self._started_at = 0.0
@@ -91,25 +91,25 @@ class ContainerLoop:
 
     async def stop(self, grace_s: float) -> None:
         """preStop, the stop signal, SIGKILL after the grace; returns when it has ended. `run` was cancelled before."""
-        container, self._container = self._container, None
+        container, self.container = self.container, None
         if container is None:
             return
-        begun = self._ties.clock.monotonic()
-        hook = self._document.lifecycle.pre_stop if self._document.lifecycle is not None else None
+        begun = self.ties.clock.monotonic()
+        hook = self.document.lifecycle.pre_stop if self.document.lifecycle is not None else None
         if hook is not None and grace_s > 0:
             await self._run_hook(hook, container, grace_s, "FailedPreStopHook", "PreStopHook")
-        left_s = grace_s - (self._ties.clock.monotonic() - begun)
+        left_s = grace_s - (self.ties.clock.monotonic() - begun)
         exit_ = await container.stop(max(left_s, KILL_GRACE_S_MIN) if grace_s > 0 else 0.0)
         self._see(
             False,
-            state=_how_it_ended(container, exit_, self.seen.state, self._document, self._ties.clock.wall()),
+            state=_how_it_ended(container, exit_, self.seen.state, self.document, self.ties.clock.wall()),
             ready=False,
             started=False,
         )
 
     @property
     def is_running(self) -> bool:
-        return self._container is not None
+        return self.container is not None
 
     def pause(self) -> None:
         """No probe while it is frozen: it would fail."""
@@ -118,24 +118,24 @@ class ContainerLoop:
         self._probing.clear()
 
     def resume(self) -> None:
-        if self._container is not None and self._group is not None:  # it may be ending just now
-            self._begin_probes(self._container)
+        if self.container is not None and self._group is not None:  # it may be ending just now
+            self._begin_probes(self.container)
 
     # --- starting
 
     async def _wait_turn(self) -> None:
-        key, clock = self._key(), self._ties.clock
-        backoff = self._ties.failures.in_force(key, clock.monotonic())
+        key, clock = self._key(), self.ties.clock
+        backoff = self.ties.failures.in_force(key, clock.monotonic())
         if backoff is None:
             return
-        waiting = _waiting(backoff, self.plan, self._ties)
+        waiting = _waiting(backoff, self.plan, self.ties)
         self._see(True, state=waiting)
         if waiting.reason in ("CrashLoopBackOff", "ImagePullBackOff"):
-            self._ties.event("Warning", "BackOff", _back_off_event(waiting, self.plan, self._ties))
+            self.ties.event("Warning", "BackOff", _back_off_event(waiting, self.plan, self.ties))
         await clock.sleep(backoff.until - clock.monotonic())
 
     async def _start(self, sandbox: Sandbox) -> Container | None:
-        ties = self._ties
+        ties = self.ties
         self._steps = 0
         if self._has_run or self.seen.restarts:
             _move_logs_aside(ties.log_dir, self.plan.name)
@@ -143,12 +143,12 @@ class ContainerLoop:
             prepare_parts(self.plan)
             container = await sandbox.start(self.plan, self._hear)
         except StartError as error:
-            self._ties.failures.note(self._key(), Failure(error.message, error.reason), ties.clock.monotonic())
+            self.ties.failures.note(self._key(), Failure(error.message, error.reason), ties.clock.monotonic())
             self._see(True, state=Waiting(error.reason, error.message))
             ties.event("Warning", "Failed", f"Error: {error.message}")
             return None
         restarts = self.seen.restarts + self._has_run
-        self._container, self._has_run = container, True
+        self.container, self._has_run = container, True
         self._started_at = ties.clock.monotonic()
         if container.image_id and not self._steps:
             ties.event("Normal", "Pulled", f'Container image "{self.plan.image}" already present on machine')
@@ -171,7 +171,7 @@ class ContainerLoop:
         """What the start waits for: the latest in the status, the first of them as events."""
         self._steps += 1
         if self._steps <= STEPS_MAX:
-            self._ties.event("Normal", reason, message)
+            self.ties.event("Normal", reason, message)
         self._see(False, state=Waiting(CREATING.reason, message))
 
     async def _attend(self, container: Container) -> Exit:
@@ -179,13 +179,13 @@ class ContainerLoop:
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
-                post_start = self._document.lifecycle.post_start if self._document.lifecycle is not None else None
+                post_start = self.document.lifecycle.post_start if self.document.lifecycle is not None else None
                 if post_start is not None:
                     group.create_task(self._run_post_start(post_start, container), name=f"{self.plan.name}:postStart")
                 if self.seen.started:
                     self.up.set()
                 if self.seen.ready:
-                    self._ties.changed(True)
+                    self.ties.changed(True)
                 self._begin_probes(container)
                 return await container.wait()
             finally:
@@ -194,9 +194,9 @@ class ContainerLoop:
 
     def _ended(self, container: Container, exit_: Exit) -> bool:
         """Notes how it ended; whether it is to be started again."""
-        ties = self._ties
-        ended = _how_it_ended(container, exit_, self.seen.state, self._document, ties.clock.wall())
-        self._container = None
+        ties = self.ties
+        ended = _how_it_ended(container, exit_, self.seen.state, self.document, ties.clock.wall())
+        self.container = None
         again = self._policy == "Always" or (self._policy == "OnFailure" and exit_.code != 0)
         self._see(True, state=ended, last=ended if again else self.seen.last, ready=False, started=False)
         if again:
@@ -220,7 +220,7 @@ class ContainerLoop:
         def answered(state: ProbeState, answer: Answer) -> None:
             self._answered(plan, container, state, answer)
 
-        run = run_probe(plan, container, self._ties.clock, answered)
+        run = run_probe(plan, container, self.ties.clock, answered)
         self._probing[kind] = self._group.create_task(run, name=f"{self.plan.name}:{kind}")
 
     def _answered(self, plan: ProbePlan, container: Container, state: ProbeState, answer: Answer) -> None:
@@ -242,16 +242,16 @@ class ContainerLoop:
 
     def _complain(self, plan: ProbePlan, answer: Answer) -> None:
         """An event as the kubelet's, and for readiness a word in the status; rarely for a probe that tries so often."""
-        now = self._ties.clock.monotonic()
+        now = self.ties.clock.monotonic()
         if plan.aggressive and now - self._started_at < COMPLAIN_AFTER_S:
             return
         if plan.aggressive and now - self._complained.get(plan.kind, float("-inf")) < COMPLAIN_EVERY_S:
             return
         self._complained[plan.kind] = now
         message = f"{plan.kind} probe failed: {answer.message}"
-        self._ties.event("Warning", "Unhealthy", message)
+        self.ties.event("Warning", "Unhealthy", message)
         if plan.kind is ProbeKind.READINESS:
-            self._see(False, unready=message + (_where_to_listen(self._ties.where) if plan.aggressive else ""))
+            self._see(False, unready=message + (_where_to_listen(self.ties.where) if plan.aggressive else ""))
 
     def _restart(self, plan: ProbePlan, container: Container) -> None:
         """A failed startup or liveness probe ends the container; the loop starts it again."""
@@ -260,33 +260,33 @@ class ContainerLoop:
             task.cancel()
         self._probing.clear()
         words = f"Container {self.plan.name} failed {plan.kind.lower()} probe, will be restarted"
-        self._ties.event("Normal", "Killing", words)
+        self.ties.event("Normal", "Killing", words)
         self._see(True, ready=False)
-        grace = self._ties.grace_s if plan.grace_s is None else plan.grace_s
+        grace = self.ties.grace_s if plan.grace_s is None else plan.grace_s
         self._group.create_task(_stop(container, max(grace, KILL_GRACE_S_MIN)), name=f"{self.plan.name}:unhealthy")
 
     # --- hooks
 
     async def _run_post_start(self, hook: LifecycleHandler, container: Container) -> None:
-        if not await self._run_hook(hook, container, self._ties.grace_s, "FailedPostStartHook", "PostStartHook"):
+        if not await self._run_hook(hook, container, self.ties.grace_s, "FailedPostStartHook", "PostStartHook"):
             await container.stop(KILL_GRACE_S_MIN)
 
     async def _run_hook(
         self, hook: LifecycleHandler, container: Container, limit_s: float, reason: str, what: str
     ) -> bool:
-        problem = await run_hook(hook, container, self._document, self._ties.where, self._ties.clock, limit_s)
+        problem = await run_hook(hook, container, self.document, self.ties.where, self.ties.clock, limit_s)
         if problem:
-            self._ties.event("Warning", reason, f"{what} failed: {problem}")
+            self.ties.event("Warning", reason, f"{what} failed: {problem}")
         return not problem
 
     def _key(self) -> Hashable:
-        return (self._ties.owner, self.plan.name)
+        return (self.ties.owner, self.plan.name)
 
     def _see(self, urgent: bool, **changes: object) -> None:
         seen = replace(self.seen, **changes)  # type: ignore[arg-type]
         if seen != self.seen:
             self.seen = seen
-            self._ties.changed(urgent)
+            self.ties.changed(urgent)
 
 
 async def _stop(container: Container, grace_s: float) -> None:

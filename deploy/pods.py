@@ -1,7 +1,7 @@
 """The loop of one Pod: what the kubelet's pod worker does, from the Pod's appearance to its removal.
 
 plan → sandbox → init containers → containers; beside that, the status is written whenever it changes; and when the Pod
-is to go: drain, stop, clean up, remove the object. `deploy/node` makes one per Pod and tells it of changes.
+is to go: drain, finish, stop, clean up, remove the object. `deploy/node` makes one per Pod and tells it of changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.resources.pilotlight import PAUSED
 from core.resources.pods import POD, Pod
 from core.resources.serving_labels import REVISION_LABEL
 from core.resources.timestamps import epoch_of
-from core.stats import InstanceKey, InstanceLoads
+from core.stats import InstanceKey
 from core.store.base import DeleteOptions
 from deploy.bounds import Bounds, Verdict
 from deploy.containers import ContainerLoop, Ties
@@ -28,6 +28,8 @@ from deploy.podstatus import ContainerSeen, PodSeen, Waiting, pod_phase
 from deploy.probing import Where
 from deploy.reports import Reporter
 from deploy.runtimes.base import Sandbox
+from deploy.work_reports import complaints, question_of
+from deploy.working import Working
 
 RETRY_S = 5.0  # how soon a store that refuses is tried again
 DEFAULT_GRACE_S = 30.0
@@ -48,6 +50,8 @@ class PodLoop:
         self._pausing = Pausing(self.instance, tools.loads, tools.clock)
         self._reporter = Reporter(self.instance, tools.store, tools.clock, tools.recorder, self._seen)
         self.ground = Groundwork(self.instance, lambda: self._pod, tools, self._reporter)
+        annotations = metadata.get("annotations") or {}
+        self._working = Working(question_of(annotations), self._main, tools.clock)
         self._bounds = Bounds(tools.clock, lambda: self._pod, self._taken)
         self._verdict: Verdict | None = None
         self._loops: list[ContainerLoop] = []
@@ -100,6 +104,7 @@ class PodLoop:
                             "pause",
                             lambda: self._pausing.run(lambda: (self.ground.sandbox, self._loops), self._reporter),
                         ),
+                        ("work", lambda: self._working.run(self._reporter.touch)),
                         ("live", self._live),
                     )
                 ]
@@ -126,6 +131,8 @@ class PodLoop:
         )
         for warning in sandbox.warnings:
             self._reporter.event("Warning", "NotHonored", warning)
+        for complaint in complaints(self._pod["metadata"].get("annotations") or {}):
+            self._reporter.event("Warning", "NotHonored", complaint)
         self._reporter.touch(False)
         await self._run_containers(sandbox)
         # All have ended, and none is started again: the Pod stays to be looked at, and holds nothing.
@@ -215,8 +222,12 @@ class PodLoop:
             node=host.name,
             address="" if address is None else str(address),
             unschedulable=self.ground.unschedulable,
+            in_flight=self._working.said,
             verdict=None if self._verdict is None else (self._verdict.reason, self._verdict.message),
         )
+
+    def _main(self) -> ContainerLoop | None:
+        return next((loop for loop in self._loops if not loop.plan.init), None)
 
     def _not_yet(self) -> tuple[ContainerSeen, ...]:
         """Before there is a sandbox."""
@@ -258,7 +269,7 @@ class PodLoop:
 
     async def _drain(self, grace_s: float) -> None:
         async with asyncio.TaskGroup() as group:
-            draining = group.create_task(_drained(self._tools.loads, self.instance, grace_s))
+            draining = group.create_task(self._working.end(self.instance, self._tools.loads, grace_s))
             forced = group.create_task(self._force.wait())
             await asyncio.wait((draining, forced), return_when=asyncio.FIRST_COMPLETED)
             draining.cancel()
@@ -286,11 +297,6 @@ class PodLoop:
 
     def _path(self) -> str:
         return f"{self.instance.namespace}/{self.instance.name}"
-
-
-async def _drained(loads: InstanceLoads, instance: InstanceKey, grace_s: float) -> None:
-    if not await loads.drain(instance, grace_s):
-        log.warning("stopped with requests in flight", pod=instance.name, in_flight=loads.in_flight(instance))
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.errors import ApiError, NotFound
 from core.reconcile.events import Recorder
 from core.resources.meta import Json
-from core.resources.pilotlight import ADDRESS, RETRY_AT, TIMELINE
+from core.resources.pilotlight import ADDRESS, IN_FLIGHT, RETRY_AT, TIMELINE
 from core.resources.pods import POD
 from core.stats import InstanceKey
 from core.store.base import Store
@@ -91,6 +91,8 @@ class Reporter:
         annotations = {TIMELINE: ",".join(f"{name}={at:.6f}" for name, at in self._times.items())}
         if seen.address:
             annotations[ADDRESS] = seen.address
+        if seen.in_flight:
+            annotations[IN_FLIGHT] = seen.in_flight
         waiting = (each.state.until for each in seen.containers if isinstance(each.state, Waiting))
         if until := max(waiting, default=0.0):
             annotations[RETRY_AT] = f"{until:.3f}"
@@ -98,7 +100,8 @@ class Reporter:
         def mark(pod: Json) -> Json:
             if pod["metadata"]["uid"] == self._instance.uid:
                 others = {**(pod["metadata"].get("annotations") or {})}
-                others.pop(RETRY_AT, None)
+                for passing in (RETRY_AT, IN_FLIGHT):
+                    others.pop(passing, None)
                 pod["metadata"]["annotations"] = {**others, **annotations}
                 if not seen.unschedulable:
                     pod["spec"]["nodeName"] = seen.node

@@ -13,6 +13,17 @@ TIMELINE = PREFIX + "timeline"
 RETRY_AT = PREFIX + "retry-at"
 """On a Pod, by the node: while a container waits after a failure, when it starts again, in seconds since the epoch."""
 
+IN_FLIGHT_PATH = PREFIX + "in-flight-path"
+IN_FLIGHT_FILE = PREFIX + "in-flight-file"
+"""On a Pod template, by the user: where an instance says how many pieces of work it has in hand, over HTTP at a path
+(`/in-flight`, or `:9000/in-flight` for another port) or in a file. One that has none is stopped first, and one that has
+some is given time to finish."""
+
+IN_FLIGHT = PREFIX + "in-flight"
+"""On such a Pod, by the node: what the instance said last; `unknown` while it cannot be understood."""
+
+IN_FLIGHT_UNKNOWN = "unknown"
+
 IDLE_ACTION = PREFIX + "idle-action"
 """On a revision template, by the user: what becomes of the last instance at scale zero."""
 

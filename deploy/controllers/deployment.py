@@ -28,6 +28,7 @@ from core.store.base import DeleteOptions, LocalStore
 from deploy.controllers.changes import when_desired_changes
 from deploy.deployment_status import Counts, deployment_status, until_deadline_s
 from deploy.instances import Instance, InstancePlan, Wanted, plan_instances
+from deploy.work_reports import in_hand
 
 TEMPLATE_HASH_LABEL = "pod-template-hash"
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' safe letters: no vowels, no words
@@ -80,7 +81,7 @@ class DeploymentReconciler:
             created=epoch_of(metadata["creationTimestamp"]) or 0.0,
             ready=ready_since(pod) is not None,
             paused=is_paused(pod),
-            in_flight=self._loads.in_flight(key),
+            in_flight=self._loads.in_flight(key) + in_hand(pod),
         )
 
     async def _carry_out(self, deployment: Json, wanted: Wanted, plan: InstancePlan) -> None:
