@@ -3,7 +3,7 @@
 A scaler's `Parameters` are a frozen dataclass whose fields are made by `param`; parser, messages, command line and
 documentation come from those. Values are read as KEDA reads them (pkg/scalers/scalersconfig/typed_config.go): the
 trigger's metadata first, then what authenticationRef gave, then the container's environment by the metadata's
-`<name>FromEnv`; the order is a parameter's own. Pure.
+`<name>FromEnv`; the order is a parameter's own, and what is empty in one place is looked for in the next. Pure.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
     wrong: list[FieldError] = []
     for name, declared in declared_parameters(parameters).items():
         text = _find(declared, trigger)
-        if text is None or (not text.strip() and not declared.required):
+        if text is None:
             if declared.required:
                 wrong.append(FieldError(f"{trigger.path}.metadata.{declared.name}", _missing(declared, trigger)))
             continue
@@ -118,7 +118,7 @@ def _find(declared: Parameter, trigger: Trigger) -> str | None:
     for source in declared.sources:
         for name in (declared.name, *declared.aliases):
             text = _look(source, name, trigger)
-            if text is not None:
+            if text is not None and text.strip():
                 return text
     return None
 

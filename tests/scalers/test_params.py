@@ -36,6 +36,7 @@ def trigger(metadata: dict[str, str], **more: Any) -> Trigger:
         pytest.param({"hostFromEnv": "H"}, {}, {"H": "c"}, ("c", 10, "fast", None), id="env"),
         pytest.param({"host": "a", "threshold": "3"}, {}, {}, ("a", 3, "fast", None), id="an alias"),
         pytest.param({"host": "a", "lagThreshold": ""}, {}, {}, ("a", 10, "fast", None), id="empty is absent"),
+        pytest.param({"host": "", "hostFromEnv": "H"}, {}, {"H": "c"}, ("c", 10, "fast", None), id="in another place"),
         pytest.param({"host": "a"}, {"password": "sesame"}, {}, ("a", 10, "fast", "sesame"), id="a secret"),
         pytest.param({"host": "a", "password": "sesame"}, {}, {}, ("a", 10, "fast", None), id="not from metadata"),
     ],
@@ -52,6 +53,7 @@ def test_parse(
     ("metadata", "path", "words"),
     [
         pytest.param({}, "host", ("is required", "hostFromEnv", "authenticationRef"), id="missing"),
+        pytest.param({"host": " "}, "host", ("is required",), id="empty"),
         pytest.param({"hostFromEnv": "H"}, "host", ("variable H",), id="no such variable"),
         pytest.param({"host": "a", "lagThreshold": "0"}, "lagThreshold", ("'0'", "at least 1"), id="out of bounds"),
         pytest.param({"host": "a", "mode": "x"}, "mode", ("'x'", "fast, slow"), id="not one of them"),
