@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from core.resources import serving_labels
 from core.resources.containers import Container, EnvVarSource
+from core.resources.expansion import expand
 from core.resources.meta import Json
-from deploy.podfields import Machine, expand, read_field, read_resource
+from deploy.podfields import Machine, read_field, read_resource
 from deploy.podsources import CONFIG_MAP, SECRET, Source, Sources
 from deploy.runtimes.base import PORT_PLACEHOLDER
 

@@ -1,4 +1,4 @@
-"""What a Pod says about itself to its own containers: fieldRef, resourceFieldRef, `$(VAR)`. Pure.
+"""What a Pod says about itself to its own containers: fieldRef, resourceFieldRef. Pure.
 
 `deploy/environment` and `deploy/podvolumes` read fields of a Pod through here (pkg/fieldpath, pkg/api/v1/resource).
 """
@@ -19,7 +19,6 @@ from deploy.runtimes.base import StartError
 
 CONFIG_ERROR = "CreateContainerConfigError"
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-_REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +30,6 @@ class Machine:
     cpus: int
     memory_bytes: int
     now: float
-
-
-def expand(text: str, env: Mapping[str, str]) -> str:
-    """`$(NAME)` becomes the variable where there is one and stays where not; `$$` is a dollar."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return env.get(match[1], match[0])
-
-    return _REFERENCE.sub(value, text)
 
 
 def read_field(path: str, pod: Json, machine: Machine) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.resources.containers import Container, SecurityContext, VolumeMount
+from core.resources.expansion import expand
 from core.resources.meta import Json
 from core.resources.pods import Pod, PodSpec
 from core.resources.quantities import milli_units, whole_units
@@ -18,7 +19,7 @@ from core.resources.serving_labels import REVISION_LABEL
 from core.resources.serving_podspec import DEFAULT_PORT
 from core.stats import InstanceKey
 from deploy.environment import make_environment
-from deploy.podfields import CONFIG_ERROR, Machine, expand
+from deploy.podfields import CONFIG_ERROR, Machine
 from deploy.podsources import Sources, registry_auth
 from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, PlannedVolume, plan_volumes
 from deploy.runtimes.base import LAST_WORDS_PATH, ContainerPlan, Identity, Limits, Mount, PodPlan, StartError

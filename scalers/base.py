@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from core.clock import Clock
@@ -41,7 +42,10 @@ class Pushing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What scalers share. `pools` keep one connection per cluster and credential."""
+    """What scalers share. `pools` keep one connection per cluster and credential.
+
+    `auth_namespace` is where a ClusterTriggerAuthentication has its Secrets, `auth_files` the folder of its files.
+    """
 
     clock: Clock
     store: Store
@@ -49,6 +53,8 @@ class World:
     pools: Pools
     usage: Usage = field(default_factory=NoUsage)
     backlogs: Backlogs = field(default_factory=Backlogs)
+    auth_namespace: str = "keda"
+    auth_files: Path | None = None
 
 
 C = TypeVar("C", bound=Parameters)

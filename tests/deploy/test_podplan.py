@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.resources.meta import Json
 from core.resources.pods import POD
 from core.stats import InstanceKey
 from deploy.environment import make_environment
-from deploy.podfields import Machine, expand, read_field
+from deploy.podfields import Machine, read_field
 from deploy.podplan import Places, Planned, plan_pod
 from deploy.podsources import Source, Sources, data_of, needed, registry_auth
 from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, plan_volumes
@@ -42,30 +40,6 @@ def stored(obj: Json, uid: str = "u-1") -> Json:
 def plan(obj: Json, sources: Sources = SOURCES, uid: str = "u-1") -> Planned:
     obj = stored(obj, uid)
     return plan_pod(obj, POD.parse(obj), sources, MACHINE, PLACES)
-
-
-@pytest.mark.parametrize(
-    ("text", "expanded"),
-    [
-        ("plain", "plain"),
-        ("$(A)", "1"),
-        ("$(A)-$(B)", "1-2"),
-        ("$(NOPE)", "$(NOPE)"),
-        ("$$(A)", "$(A)"),
-        ("$$$(A)", "$1"),
-        ("$", "$"),
-        ("$A", "$A"),
-        ("$(A", "$(A"),
-        ("$()", "$()"),
-    ],
-)
-def test_expansion(text: str, expanded: str) -> None:
-    assert expand(text, {"A": "1", "B": "2"}) == expanded
-
-
-@given(st.text(st.sampled_from("$()AB x"), max_size=30))
-def test_expansion_without_variables_only_undoubles_dollars(text: str) -> None:
-    assert expand(text, {}) == text.replace("$$", "$")
 
 
 def environment(sources: Sources = SOURCES, serving: bool = True, **fields: object) -> dict[str, str]:

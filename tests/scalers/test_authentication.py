@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import PermanentError
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.meta import Json, ObjectKey
+from core.stats import StatisticBus
+from scalers.authentication import Resolved, Unresolved, resolve
+from scalers.base import World
+from scalers.pools import Pools
+from scalers.readings import TargetRef, Trigger
+from tests.scalers.test_auth import PLANTED, config_map, from_secret, secret, stored
+from tests.support.clock import FakeClock
+
+OBJECTS = (
+    secret("creds", password=PLANTED, user="anna"),
+    secret("creds", "keda", password=f"{PLANTED}-keda"),
+    config_map("settings", host="mq"),
+)
+PODS = {
+    "containers": [
+        {
+            "name": "main",
+            "env": [{"name": "REGION", "value": "eu"}, {"name": "PASS", **from_secret("creds", "password")}],
+        },
+        {"name": "side", "env": [{"name": "REGION", "value": "us"}]},
+    ]
+}
+PASSWORD = {"parameter": "password", "name": "creds", "key": "password"}
+
+
+@dataclass
+class Asked:
+    spec: Json | None = None
+    cluster: bool = False
+    metadata: dict[str, str] | None = None
+    pods: Json | None = None
+    container: str | None = None
+    reference: Json | None = None
+    files: Path | None = None
+
+    def now(self) -> Resolved:
+        return asyncio.run(self._resolve())
+
+    async def _resolve(self) -> Resolved:
+        store = await stored(OBJECTS)
+        kind: Any = CLUSTER_TRIGGER_AUTHENTICATION if self.cluster else TRIGGER_AUTHENTICATION
+        if self.spec is not None:
+            metadata = {"name": "access"} if self.cluster else {"name": "access", "namespace": "default"}
+            await store.create(kind, {"metadata": metadata, "spec": self.spec})
+        reference = self.reference or (None if self.spec is None else {"name": "access", "kind": kind.kind})
+        world = World(FakeClock(), store, StatisticBus(), Pools(), auth_files=self.files)
+        target = TargetRef(name="web", container=self.container)
+        trigger = Trigger(ObjectKey("default", "so"), 0, "kafka", self.metadata or {}, target=target)
+        return await resolve(world, trigger, reference, self.pods or PODS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "auth", "referents"),
+    [
+        pytest.param(Asked(), {}, set(), id="nothing"),
+        pytest.param(Asked({}), {}, {"TriggerAuthentication default/access"}, id="an empty one"),
+        pytest.param(Asked({"podIdentity": {"provider": "none"}}), {}, ..., id="identity none"),
+        pytest.param(
+            Asked({"secretTargetRef": [PASSWORD]}),
+            {"password": PLANTED},
+            {"TriggerAuthentication default/access", "Secret default/creds"},
+            id="secret",
+        ),
+        pytest.param(
+            Asked({"secretTargetRef": [PASSWORD]}, cluster=True),
+            {"password": f"{PLANTED}-keda"},
+            {"ClusterTriggerAuthentication access", "Secret keda/creds"},
+            id="of the cluster: from the namespace keda",
+        ),
+        pytest.param(
+            Asked({"configMapTargetRef": [{"parameter": "host", "name": "settings", "key": "host"}]}),
+            {"host": "mq"},
+            {"TriggerAuthentication default/access", "ConfigMap default/settings"},
+            id="config map",
+        ),
+        pytest.param(
+            Asked(
+                {"configMapTargetRef": [{**PASSWORD, "name": "settings", "key": "host"}], "secretTargetRef": [PASSWORD]}
+            ),
+            {"password": PLANTED},
+            ...,
+            id="the secret wins",
+        ),
+        pytest.param(
+            Asked({"env": [{"parameter": "region", "name": "REGION"}, {"parameter": "p", "name": "PASS"}]}),
+            {"region": "eu", "p": PLANTED},
+            {"TriggerAuthentication default/access", "Secret default/creds"},
+            id="variables",
+        ),
+        pytest.param(
+            Asked({"env": [{"parameter": "region", "name": "REGION", "containerName": "side"}]}),
+            {"region": "us"},
+            ...,
+            id="of another container",
+        ),
+        pytest.param(
+            Asked({"env": [{"parameter": "region", "name": "REGION"}]}, container="side"),
+            {"region": "us"},
+            ...,
+            id="of the container that the target names",
+        ),
+        pytest.param(
+            Asked({"env": [{"parameter": "p", "name": "PASS"}]}, cluster=True),
+            {"p": PLANTED},
+            {"ClusterTriggerAuthentication access", "Secret default/creds"},
+            id="of the cluster: variables have their own Secrets",
+        ),
+        pytest.param(
+            Asked(
+                {
+                    "oauth2": {
+                        "type": "clientCredentials",
+                        "clientId": "me",
+                        "clientSecret": {"valueFrom": {"secretKeyRef": {"name": "creds", "key": "password"}}},
+                        "tokenUrl": "https://id.example.com/token",
+                        "scopes": ["a", "b"],
+                        "tokenUrlParams": {"audience": "x y", "a": "b&c"},
+                    }
+                }
+            ),
+            {
+                "clientID": "me",
+                "clientSecret": PLANTED,
+                "oauthTokenURI": "https://id.example.com/token",
+                "scopes": "a,b",
+                "endpointParams": "a=b%26c&audience=x+y",
+            },
+            ...,
+            id="the way to a token",
+        ),
+    ],
+)
+def test_parameters(asked: Asked, auth: dict[str, str], referents: Any) -> None:
+    resolved = asked.now()
+    assert resolved.auth == auth
+    assert (resolved.env, resolved.pod_identity, resolved.expires_at) == ({}, "", None)
+    if referents is not ...:
+        assert {str(each) for each in resolved.referents} == referents
+    assert PLANTED not in repr(resolved)
+
+
+def test_the_variables_that_the_metadata_names() -> None:
+    resolved = Asked(metadata={"passwordFromEnv": "PASS", "hostFromEnv": "GONE", "topic": "REGION"}).now()
+    assert resolved.env == {"PASS": PLANTED}
+    assert [str(each) for each in resolved.referents] == ["Secret default/creds"]
+
+
+def test_a_file_is_all_that_there_is_and_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"user": "bert"}')
+    resolved = Asked({"filePath": "a.json", "secretTargetRef": [PASSWORD]}, cluster=True, files=tmp_path).now()
+    assert resolved.auth == {"user": "bert"}
+    assert resolved.expires_at == FakeClock().monotonic() + 60.0
+
+
+def test_a_file_for_each_parameter(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("-----BEGIN")
+    spec = {"filePath": [{"parameter": "ca", "path": "ca.crt"}], "secretTargetRef": [PASSWORD]}
+    resolved = Asked(spec, cluster=True, files=tmp_path).now()
+    assert resolved.auth == {"ca": "-----BEGIN", "password": f"{PLANTED}-keda"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        pytest.param(
+            Asked(reference={"name": "gone"}),
+            "spec.triggers[0].authenticationRef: asks for TriggerAuthentication default/gone, which does not exist",
+            id="no authentication",
+        ),
+        pytest.param(
+            Asked(reference={"name": "gone", "kind": "ClusterTriggerAuthentication"}),
+            "ClusterTriggerAuthentication gone, which does not exist",
+            id="none of the cluster",
+        ),
+        pytest.param(
+            Asked(reference={"name": "x", "kind": "Secret"}),
+            "kind: is 'Secret', must be one of TriggerAuthentication, ClusterTriggerAuthentication",
+            id="another kind",
+        ),
+        pytest.param(
+            Asked({"secretTargetRef": [PASSWORD, {**PASSWORD, "key": "pwd"}]}),
+            "spec.secretTargetRef[1] asks for the key 'pwd' of Secret default/creds, "
+            "which has the keys password, user: kubectl edit secret creds -n default",
+            id="no key",
+        ),
+        pytest.param(
+            Asked({"secretTargetRef": [{**PASSWORD, "name": "gone"}]}, cluster=True),
+            "spec.secretTargetRef[0] asks for Secret keda/gone, which does not exist: "
+            "kubectl create secret generic gone -n keda --from-literal=password=…",
+            id="no secret",
+        ),
+        pytest.param(
+            Asked({"env": [{"parameter": "a", "name": "GONE"}]}),
+            "spec.env[0] names the variable GONE, which the target's container does not have",
+            id="no variable",
+        ),
+        pytest.param(
+            Asked({"podIdentity": {"provider": "aws"}}),
+            "is 'aws', an identity that a cloud gives to the Pods of its own cluster; here it "
+            "must be none. Use secretTargetRef with credentials: kubectl edit triggerauthentication access -n default",
+            id="an identity",
+        ),
+        pytest.param(
+            Asked({"azureKeyVault": {"vaultUri": "x", "secrets": []}}),
+            "spec.azureKeyVault: Azure Key Vault cannot be read here. Use secretTargetRef",
+            id="a store of a cloud",
+        ),
+        pytest.param(
+            Asked({"filePath": "a.json"}), "for a ClusterTriggerAuthentication only", id="files of a namespace"
+        ),
+        pytest.param(Asked({"filePath": "a.json"}, cluster=True), "PILOTLIGHT_AUTH_FILES=FOLDER", id="no folder"),
+    ],
+)
+def test_what_is_wrong_is_named_without_a_secret(asked: Asked, words: str) -> None:
+    with pytest.raises(Unresolved) as caught:
+        asked.now()
+    assert words in str(caught.value)
+    assert isinstance(caught.value, PermanentError)
+    assert PLANTED not in f"{caught.value}{caught.value!r}"
+    if "Secret keda/gone" in words:
+        assert {str(each) for each in caught.value.referents} == {
+            "ClusterTriggerAuthentication access",
+            "Secret keda/gone",
+        }
