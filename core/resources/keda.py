@@ -2,7 +2,7 @@
 
 (apis/keda/v1alpha1/scaledobject_types.go, of KEDA 2.20.) Types and kind; ScaledJob is in `keda_jobs`, authentication in
 `keda_auth`, what is refused in `keda_validation`. `autoscaler` acts on it. What a document leaves out stays out:
-whoever reads it takes the defaults below.
+whoever reads it takes `keda_defaults`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,9 @@ from typing import Final
 from pydantic import Field
 
 from core.resources.fields import doc, unhonored
-from core.resources.keda_annotations import GROUP, HPA_PREFIX, VERSION
+from core.resources.keda_annotations import GROUP, VERSION
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
-from core.resources.meta import Column, Json, Kind, Model, Resource
-
-POLLING_INTERVAL_S: Final = 30
-COOLDOWN_PERIOD_S: Final = 300
-INITIAL_COOLDOWN_PERIOD_S: Final = 0
-MIN_REPLICAS: Final = 0
-MAX_REPLICAS: Final = 100
-TARGET_API_VERSION, TARGET_KIND = "apps/v1", "Deployment"
-COMPOSITE_METRIC: Final = "composite-metric"
+from core.resources.meta import Column, Kind, Model, Resource
 
 READY, ACTIVE, FALLBACK, PAUSED_CONDITION = "Ready", "Active", "Fallback", "Paused"
 HAPPY, FAILING = "Happy", "Failing"
@@ -140,12 +132,6 @@ class ScaledObject(Resource):
 
 def condition_column(name: str) -> Column:
     return Column(name, f"status.conditions[type={name}].status")
-
-
-def hpa_name(obj: Json) -> str:
-    """What KEDA would call the HorizontalPodAutoscaler of a ScaledObject."""
-    config = (obj["spec"].get("advanced") or {}).get("horizontalPodAutoscalerConfig") or {}
-    return config.get("name") or f"{HPA_PREFIX}{obj['metadata'].get('name', '')}"
 
 
 TRIGGERS_COLUMNS: Final = (

@@ -17,7 +17,6 @@ from core.resources.keda_annotations import GROUP, VERSION
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
 from core.resources.meta import Kind, Model, Resource
 
-JOBS_HISTORY_LIMIT: Final = 100
 STRATEGIES: Final = ("default", "custom", "accurate", "eager")
 CALCULATIONS: Final = ("max", "min", "avg", "sum")
 ROLLOUTS: Final = ("immediate", "gradual")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from core.apiserver.table import make_table
-from core.resources.keda import SCALED_OBJECT, hpa_name
+from core.resources.keda import SCALED_OBJECT
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.keda_defaults import hpa_name, may_rest, only_resources, target_of
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.keda_triggers import authentications_types, triggers_types
 from core.resources.meta import Json, Kind
@@ -94,3 +95,30 @@ def test_files_of_an_authentication_are_written_in_either_way(files: Any) -> Non
     obj = {"metadata": {"name": "a"}, "spec": {"filePath": files}}
     parsed = CLUSTER_TRIGGER_AUTHENTICATION.parse(obj)
     assert CLUSTER_TRIGGER_AUTHENTICATION.to_json(parsed)["spec"]["filePath"] == files
+
+
+def test_what_is_scaled_where_little_is_said() -> None:
+    assert target_of(OBJECT["spec"]) == ("apps/v1", "Deployment", "w")
+    service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "s"}
+    assert target_of({"scaleTargetRef": service}) == tuple(service.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "rests"),
+    [
+        ({}, True),
+        ({"minReplicaCount": 0}, True),
+        ({"minReplicaCount": 2}, False),
+        ({"minReplicaCount": 2, "idleReplicaCount": 1}, True),
+    ],
+    ids=["nothing said", "zero", "two", "two or idle"],
+)
+def test_what_goes_to_rest(spec: Json, rests: bool) -> None:
+    assert may_rest(spec) is rests
+
+
+def test_whether_nothing_but_resources_is_measured() -> None:
+    cpu, memory = {"type": "cpu"}, {"type": "memory"}
+    assert only_resources([cpu, memory])
+    assert not only_resources([cpu, KAFKA])
+    assert not only_resources([])
