@@ -1,0 +1,46 @@
+"""How long until a source is read again: soon after something has changed, and seldom while nothing does. Pure.
+
+The polling interval of the document is the longest gap. After a change (what is asked for, or whether there is work)
+the gaps begin at 0.2 s and double. Each early reading costs credit, which comes back at one a polling interval: in the
+long run nobody is read more than twice as often as its document says, whatever its numbers do; KEDA reads three times.
+A source that is slow to answer is left alone nine times as long as it took.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FASTEST_S: Final = 0.2
+GROWTH: Final = 2.0
+CREDIT_MAX: Final = 16.0
+REST: Final = 9.0
+_TOO_SOON: Final = 1e-3
+"""So much of an interval lies within what a multiple of a binary fraction is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    gap_s: float = 0.0  # from the last reading to the next one
+    credit: float = CREDIT_MAX  # early readings left
+
+
+CALM: Final = Pace()
+
+
+def next_pace(pace: Pace, polling_s: float, took_s: float, *, changed: bool) -> Pace:
+    """After a reading that took so long."""
+    gap = FASTEST_S if changed else max(FASTEST_S, pace.gap_s * GROWTH) if pace.gap_s else polling_s
+    gap = min(polling_s, max(gap, took_s * REST))
+    cost = 1.0 - 2.0 * gap / polling_s
+    if gap < polling_s and pace.credit < cost:
+        gap, cost = polling_s, -1.0
+    return Pace(gap, min(CREDIT_MAX, pace.credit - cost))
+
+
+def due_at(now: float, pace: Pace, polling_s: float) -> float:
+    """Readings at the full interval fall on its multiples: sources that share a connection are read together."""
+    if pace.gap_s < polling_s:
+        return now + pace.gap_s
+    at = (now // polling_s + 1.0) * polling_s
+    return at if at - now > polling_s * _TOO_SOON else at + polling_s

@@ -1,0 +1,116 @@
+"""A scaler of the tests' own: it says what a test has put into its `Pond`, and fails, hangs and pushes when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.clock import Clock
+from core.errors import PermanentError, TemporaryError
+from core.resources.meta import ObjectKey
+from core.settings.declaration import Decimal, Text
+from core.stats import StatisticBus
+from core.store.memory import MemoryStore
+from scalers.base import AnyDefinition, Definition, Tell, World
+from scalers.params import AUTH, Parameters, param
+from scalers.pools import Pools
+from scalers.readings import Quality, Reading, Target, Trigger
+
+
+@dataclass
+class Pond:
+    """What waits in one system, and how it behaves."""
+
+    value: float = 0.0
+    error: str = ""
+    hangs: bool = False
+    quality: Quality = Quality.WHOLE
+    breaks: bool = False  # the stream
+    asked: list[float] = field(default_factory=list)
+    made: int = 0
+    closed: int = 0
+    streams: int = 0
+    tells: list[Tell] = field(default_factory=list)
+
+    def tell(self, active: bool) -> None:
+        for tell in self.tells:
+            tell(active)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PondParameters(Parameters):
+    pond: str = param("pond", Text(), "Which.")
+    target: float = param("target", Decimal(0.001), "Of each replica.", 10.0)
+    activation: float = param("activation", Decimal(0.0), "Active above it.", 0.0)
+    password: str = param("password", Text(), "Of the system.", "", sources=AUTH, secret=True)
+
+
+class PondScaler:
+    def __init__(self, pond: Pond, parameters: PondParameters, clock: Clock) -> None:
+        self._pond = pond
+        self._clock = clock
+        self._target = Target(f"pond-{parameters.pond}", parameters.target, parameters.activation)
+        pond.made += 1
+
+    async def targets(self) -> Sequence[Target]:
+        return (self._target,)
+
+    async def read(self) -> Sequence[Reading]:
+        self._pond.asked.append(self._clock.monotonic())
+        if self._pond.hangs:
+            await asyncio.sleep(3600.0)
+        if self._pond.error == "defect":
+            raise KeyError("hunter22")
+        if self._pond.error:
+            raise TemporaryError(self._pond.error)
+        return (Reading(self._pond.value, quality=self._pond.quality),)
+
+    async def close(self) -> None:
+        self._pond.closed += 1
+
+
+class PushingPondScaler(PondScaler):
+    async def run(self, tell: Tell) -> None:
+        self._pond.streams += 1
+        if self._pond.breaks:
+            raise TemporaryError("the stream broke")
+        self._pond.tells.append(tell)
+        try:
+            await asyncio.sleep(1e9)
+        finally:
+            self._pond.tells.remove(tell)
+
+
+class Ponds:
+    """All of them by name; `look_up` is what a `Maker` wants."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ponds: dict[str, Pond] = {}
+
+    def __getitem__(self, name: str) -> Pond:
+        return self._ponds.setdefault(name, Pond())
+
+    async def look_up(self, type_: str) -> AnyDefinition:
+        kinds: dict[str, type[PondScaler]] = {"pond": PondScaler, "pond-push": PushingPondScaler}
+        if type_ == "absent":
+            raise ModuleNotFoundError("No module named 'absentlib'", name="absentlib")
+        if type_ not in kinds:
+            raise PermanentError(f"type {type_!r} is not known", "UnknownTrigger")
+        return Definition(PondParameters, self._maker(kinds[type_]), "A pond.")
+
+    def _maker(self, scaler: type[PondScaler]) -> Callable[[PondParameters, Trigger, World], PondScaler]:
+        return lambda parameters, trigger, world: scaler(self[parameters.pond], parameters, self._clock)
+
+
+def world_of(clock: Clock) -> World:
+    return World(clock, MemoryStore((), clock), StatisticBus(), Pools())
+
+
+def trigger(pond: str, type_: str = "pond", index: int = 0, owner: str = "orders", **metadata: str) -> Trigger:
+    return Trigger(ObjectKey("default", owner), index, type_, {"pond": pond, **metadata})
+
+
+def with_password(trigger: Trigger, password: str) -> Trigger:
+    return replace(trigger, auth={"password": password})
