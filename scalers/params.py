@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from core.errors import FieldError, FieldProblem
 from core.settings.declaration import Choice, Reader
@@ -65,7 +65,10 @@ def param(name: str, reader: Reader, help: str, default: Any = REQUIRED, **more:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What `parse` makes. Subclasses add fields made by `param`, and judge themselves as a whole."""
+    """What `parse` makes. Subclasses add fields made by `param`, and judge themselves as a whole. One that is `open`
+    hands on whatever else the metadata holds."""
+
+    open: ClassVar[bool] = False
 
     def problems(self) -> Sequence[tuple[str, str]]:
         """Rules over more than one parameter: (parameter's name, what is wrong and what is allowed)."""
@@ -103,6 +106,8 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
 
 def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]) -> list[str]:
     """One sentence for every key that nobody reads, with the one it may have meant."""
+    if parameters.open:
+        return []
     declared = declared_parameters(parameters).values()
     known = [name for each in declared for name in (each.name, *each.aliases)]
     known += [f"{each.name}{FROM_ENV}" for each in declared if Source.ENV in each.sources]

@@ -11,6 +11,8 @@ from scalers.base import AnyDefinition
 
 SCALERS: Final[Mapping[str, str]] = {
     "cron": "scalers.cron",
+    "external": "scalers.external",
+    "external-push": "scalers.external",
 }
 """Type, as triggers name it → the module whose `DEFINITION` it is (`DEFINITIONS[type]` where it has several)."""
 

@@ -43,7 +43,9 @@ SPAWNER = tuple(
     f"deploy/runtimes/{name}.py"
     for name in ("spawner", "forking", "parked", "instance", "cgroups", "kernel", "logfile")
 )
-CLIENT_LIBRARIES = {"aiohttp", "aiodocker", "kubernetes", "kubernetes_asyncio", "kafka", "pika", "httpx", "requests"}
+CLIENT_LIBRARIES = {
+    "aiohttp", "aiodocker", "grpc", "httpx", "kafka", "kubernetes", "kubernetes_asyncio", "pika", "requests",
+}  # fmt: skip
 MEANINGLESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
 IMPURE = {
     "aiofiles", "asyncio", "logging", "os", "random", "secrets", "shutil", "socket", "sqlite3", "ssl", "structlog",

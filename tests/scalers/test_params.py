@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -75,6 +75,15 @@ def test_a_secret_is_shown_nowhere() -> None:
     assert not isinstance(right, list)
     assert "sesame" not in repr(right)
     assert "hunter2" not in repr(trigger({}, auth={"password": "hunter2"}, env={"P": "hunter2"}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open(Parameters):
+    open: ClassVar[bool] = True
+
+
+def test_what_is_handed_on_may_be_anything() -> None:
+    assert unknown_parameters(Open, {"lagTreshold": "1"}) == []
 
 
 def test_unknown_parameters_are_named() -> None:
