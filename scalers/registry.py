@@ -13,6 +13,12 @@ SCALERS: Final[Mapping[str, str]] = {
     "cron": "scalers.cron",
     "external": "scalers.external",
     "external-push": "scalers.external",
+    "redis": "scalers.redis",
+    "redis-cluster": "scalers.redis",
+    "redis-cluster-streams": "scalers.redis",
+    "redis-sentinel": "scalers.redis",
+    "redis-sentinel-streams": "scalers.redis",
+    "redis-streams": "scalers.redis",
 }
 """Type, as triggers name it → the module whose `DEFINITION` it is (`DEFINITIONS[type]` where it has several)."""
 

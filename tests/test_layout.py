@@ -44,7 +44,8 @@ SPAWNER = tuple(
     for name in ("spawner", "forking", "parked", "instance", "cgroups", "kernel", "logfile")
 )
 CLIENT_LIBRARIES = {
-    "aiohttp", "aiodocker", "grpc", "httpx", "kafka", "kubernetes", "kubernetes_asyncio", "pika", "requests",
+    "aiohttp", "aiodocker", "aiomysql", "bson", "grpc", "httpx", "kafka", "kubernetes", "kubernetes_asyncio", "pika",
+    "psycopg", "pymongo", "pymysql", "redis", "requests",
 }  # fmt: skip
 MEANINGLESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
 IMPURE = {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which the tests run are here: a container engine, kubectl, curl, a C compiler, make,
-# Java and Maven (for a real Kafka), RabbitMQ.
+# Java and Maven (for a real Kafka), RabbitMQ, PostgreSQL, Redis.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it names it, and the tests that need it are
 # skipped with the same words (or fail, where CI is set).
 set -euo pipefail
@@ -24,6 +24,8 @@ if [[ -z ${DOCKER_HOST:-} ]]; then # else that engine is used
   has runc || { has crun && [[ -f /sys/fs/cgroup/cgroup.controllers ]]; } || missing+=(runc)
 fi
 [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || missing+=(rabbitmq-server)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+has redis-server || missing+=(redis-server)
 ((${#missing[@]})) || exit 0
 
 if [[ $EUID == 0 ]] && has apt-get; then
