@@ -14,6 +14,7 @@ from pydantic import Field
 from core.resources.fields import doc, unhonored
 from core.resources.keda_annotations import GROUP, VERSION
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
+from core.resources.keda_validation import default_scaled_object, validate_scaled_object, warn_scaled_object
 from core.resources.meta import Column, Kind, Model, Resource
 
 READY, ACTIVE, FALLBACK, PAUSED_CONDITION = "Ready", "Active", "Fallback", "Paused"
@@ -158,5 +159,8 @@ SCALED_OBJECT: Kind[ScaledObject] = Kind(
         *(condition_column(name) for name in (READY, ACTIVE, FALLBACK, PAUSED_CONDITION)),
         *TRIGGERS_COLUMNS,
     ),
+    default=default_scaled_object,
+    validate=validate_scaled_object,
+    warn=warn_scaled_object,
     merge_patch_only=True,
 )

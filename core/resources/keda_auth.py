@@ -1,6 +1,6 @@
 """TriggerAuthentication and ClusterTriggerAuthentication (`keda.sh/v1alpha1`): where triggers get parameters from.
 
-(apis/keda/v1alpha1/triggerauthentication_types.go, of KEDA 2.20.) Types and kinds; `keda_auth_validation` has what is
+(apis/keda/v1alpha1/triggerauthentication_types.go, of KEDA 2.20.) Types and kinds; `keda_auth_rules` has what is
 refused, `scalers` resolves them. Nothing here holds a secret but `hashiCorpVault.credential.token`.
 """
 
@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from core.resources.fields import doc, unhonored
+from core.resources.fields import doc
 from core.resources.keda_annotations import GROUP, VERSION
+from core.resources.keda_auth_rules import validate_authentication, warn_authentication
 from core.resources.meta import Column, Json, Kind, Model, Resource
 
 
@@ -169,7 +170,7 @@ class OAuth2(Model):
 
 
 class TriggerAuthenticationSpec(Model):
-    pod_identity: PodIdentity | None = unhonored("Identity of a cloud.")
+    pod_identity: PodIdentity | None = doc("Identity of a cloud: none here.")
     secret_target_ref: list[TargetRef] | None = doc("Keys of Secrets.")
     config_map_target_ref: list[TargetRef] | None = doc("Keys of ConfigMaps.")
     env: list[AuthEnvironment] | None = doc("Variables of the target's containers.")
@@ -177,10 +178,12 @@ class TriggerAuthenticationSpec(Model):
         "Files below the folder that the platform allows: one with a JSON object of parameters, or one for each."
     )
     hashi_corp_vault: HashiCorpVault | None = doc("Secrets of HashiCorp Vault.")
-    azure_key_vault: AzureKeyVault | None = unhonored("Secrets of Azure Key Vault.")
-    gcp_secret_manager: GcpSecretManager | None = unhonored("Secrets of Google Secret Manager.")
-    aws_secret_manager: AwsSecretManager | None = unhonored("Secrets of AWS Secrets Manager.")
-    bound_service_account_token: list[BoundServiceAccountToken] | None = unhonored("Tokens of service accounts.")
+    azure_key_vault: AzureKeyVault | None = doc("Secrets of Azure Key Vault; cannot be read here.")
+    gcp_secret_manager: GcpSecretManager | None = doc("Secrets of Google Secret Manager; cannot be read here.")
+    aws_secret_manager: AwsSecretManager | None = doc("Secrets of AWS Secrets Manager; cannot be read here.")
+    bound_service_account_token: list[BoundServiceAccountToken] | None = doc(
+        "Tokens of service accounts; cannot be read here."
+    )
     oauth2: OAuth2 | None = doc("Tokens by OAuth 2 client credentials.")
 
 
@@ -212,6 +215,8 @@ def _names(field: str) -> Any:
 _COMMON: Final[dict[str, Any]] = {
     "group": GROUP,
     "version": VERSION,
+    "validate": validate_authentication,
+    "warn": warn_authentication,
     "merge_patch_only": True,
     "columns": (
         Column("PodIdentity", "spec.podIdentity.provider"),

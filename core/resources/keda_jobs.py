@@ -1,12 +1,10 @@
 """ScaledJob (`keda.sh/v1alpha1`): a Job for each portion of the work that waits.
 
-(apis/keda/v1alpha1/scaledjob_types.go, of KEDA 2.20.) Types and kind; `keda_validation` has what is refused.
+(apis/keda/v1alpha1/scaledjob_types.go, of KEDA 2.20.) Types and kind; `keda_job_rules` has what is refused.
 `jobTargetRef` is a JobSpec as `batch` has it.
 """
 
 from __future__ import annotations
-
-from typing import Final
 
 from pydantic import Field
 
@@ -14,13 +12,9 @@ from core.resources.batch import JobSpec
 from core.resources.fields import doc
 from core.resources.keda import ACTIVE, BOUNDS_COLUMNS, PAUSED_CONDITION, READY, TRIGGERS_COLUMNS, condition_column
 from core.resources.keda_annotations import GROUP, VERSION
+from core.resources.keda_job_rules import validate_scaled_job, warn_scaled_job
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
 from core.resources.meta import Kind, Model, Resource
-
-STRATEGIES: Final = ("default", "custom", "accurate", "eager")
-CALCULATIONS: Final = ("max", "min", "avg", "sum")
-ROLLOUTS: Final = ("immediate", "gradual")
-PROPAGATION_POLICIES: Final = ("background", "foreground")
 
 
 class ScalingStrategy(Model):
@@ -73,5 +67,7 @@ SCALED_JOB: Kind[ScaledJob] = Kind(
         *(condition_column(name) for name in (READY, ACTIVE, PAUSED_CONDITION)),
         *TRIGGERS_COLUMNS,
     ),
+    validate=validate_scaled_job,
+    warn=warn_scaled_job,
     merge_patch_only=True,
 )
