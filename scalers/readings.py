@@ -70,6 +70,7 @@ class Target:
     value: float  # greater than 0
     activation: float = 0.0  # active where the reading is greater
     metric_type: MetricType = MetricType.AVERAGE_VALUE
+    wakes: bool = True  # cpu and memory do not: without instances there is none of it, whatever work there is
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,11 @@ def decide(spec: ScalingSpec, state: ScalingState, observed: Observed, now: floa
 
 
 def _activity(spec: ScalingSpec, demands: Sequence[Demand]) -> bool | None:
-    """Any that has work; no, where none has; else nobody knows."""
-    if spec.forced or any(demand.active for demand in demands):
+    """Any that has work; no, where none has; else nobody knows. Where none can say, there is always work."""
+    asked = [demand for demand in demands if demand.wakes]
+    if spec.forced or any(demand.active for demand in asked) or (demands and not asked):
         return True
-    return None if any(demand.active is None for demand in demands) else False
+    return None if any(demand.active is None for demand in asked) else False
 
 
 @dataclass(slots=True)

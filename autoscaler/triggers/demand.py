@@ -14,7 +14,7 @@ class Demand:
     """What one metric asks for, with the numbers that it comes from.
 
     `replicas` None: not known, so it raises nothing and forbids every lowering. `at_least`: a part was not read, so it
-    may raise and forbids lowering. `active` None: not known.
+    may raise and forbids lowering. `active` None: not known. Where it does not `wake`, others say so.
     """
 
     metric: str
@@ -25,6 +25,7 @@ class Demand:
     metric_type: MetricType = MetricType.AVERAGE_VALUE
     at_least: bool = False
     error: str = ""
+    wakes: bool = True
 
 
 def demand_of(sample: Sample, ready: int) -> Demand:
@@ -32,7 +33,10 @@ def demand_of(sample: Sample, ready: int) -> Demand:
     target, reading = sample.target, sample.reading
     if target is None or reading is None or not sample.fresh:
         active = True if sample.pushed else None
-        return Demand(sample.metric, None, active, target=target.value if target else 0.0, error=sample.error)
+        wakes = target is None or target.wakes
+        return Demand(
+            sample.metric, None, active, target=target.value if target else 0.0, error=sample.error, wakes=wakes
+        )
     at_least = reading.quality is Quality.PARTIAL
     active = reading.activity > target.activation or sample.pushed or (None if at_least else False)
     return Demand(
@@ -43,6 +47,7 @@ def demand_of(sample: Sample, ready: int) -> Demand:
         target.value,
         target.metric_type,
         at_least,
+        wakes=target.wakes,
     )
 
 

@@ -6,7 +6,7 @@ from autoscaler.triggers import reasons
 from autoscaler.triggers.decide import Observed, begin, decide
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import ScalingSpec
-from scalers.readings import Reading, Target
+from scalers.readings import MetricType, Reading, Target
 
 TARGET = Target("kafka-orders", 10.0)
 
@@ -41,3 +41,18 @@ def test_cooldown() -> None:
     held = decide(spec, state, Observed(1, 1, [sample(0.0)]), 299.0)
     assert (held.desired, held.next_at) == (1, 300.0)
     assert decide(spec, held.state, Observed(1, 1, [sample(0.0)]), 300.0).desired == 0
+
+
+def test_cpu_says_how_many_and_never_whether() -> None:
+    """Where nothing else can say, there is always work; where something can, it alone does."""
+    cpu = Sample(
+        "s1-cpu", "", "cpu", Target("cpu", 50.0, metric_type=MetricType.UTILIZATION, wakes=False), Reading(80.0)
+    )
+    alone = ScalingSpec(min_replicas=1)
+    outcome = decide(alone, begin(alone, 5, 0.0), Observed(5, 5, [cpu]), 1000.0)
+    assert (outcome.desired, outcome.active) == (8, True)
+    beside = ScalingSpec()
+    outcome = decide(beside, begin(beside, 5, 0.0), Observed(5, 5, [sample(0.0), cpu]), 1000.0)
+    assert (outcome.desired, outcome.active) == (0, False)
+    outcome = decide(beside, begin(beside, 5, 0.0), Observed(5, 5, [sample(1.0), cpu]), 1000.0)
+    assert (outcome.desired, outcome.active) == (8, True)
