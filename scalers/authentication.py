@@ -19,6 +19,7 @@ from core.resources.meta import Json, Kind, ObjectKey
 from scalers.auth.environment import Workload, read_variables
 from scalers.auth.files import read_file, read_parameters
 from scalers.auth.lookup import Lookup, Referent, edit
+from scalers.auth.vault import read_vault
 from scalers.base import World
 from scalers.params import FROM_ENV
 from scalers.readings import Trigger
@@ -126,6 +127,7 @@ class _Resolving:
             ("filePath", self._files),
             ("configMapTargetRef", self._config_maps),
             ("secretTargetRef", self._secrets),
+            ("hashiCorpVault", self._vault),
             ("oauth2", self._oauth2),
         )
         for name, take in sources:
@@ -189,6 +191,11 @@ class _Resolving:
         for index, entry in enumerate(entries):
             referent = Referent(kind, ObjectKey(self._namespace, entry["name"]))
             self._auth[entry["parameter"]] = await self._lookup.value(referent, entry["key"], f"{path}[{index}]")
+
+    async def _vault(self, path: str, vault: Json) -> None:
+        found = await read_vault(vault, path)
+        self._auth |= found.parameters
+        self._expires.append(self._world.clock.monotonic() + found.good_for_s)
 
     async def _oauth2(self, path: str, oauth2: Json) -> None:
         """Scalers get the way to a token, not a token: they ask for it when they need one (as upstream)."""

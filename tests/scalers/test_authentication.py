@@ -15,7 +15,7 @@ from scalers.authentication import Resolved, Unresolved, resolve
 from scalers.base import World
 from scalers.pools import Pools
 from scalers.readings import TargetRef, Trigger
-from tests.scalers.test_auth import PLANTED, config_map, from_secret, secret, stored
+from tests.scalers.auth.test_auth import PLANTED, config_map, from_secret, secret, stored
 from tests.support.clock import FakeClock
 
 OBJECTS = (
