@@ -70,7 +70,7 @@ def admit_update(kind: Kind[Any], old: Json, obj: Json, context: AdmissionContex
     """
     checked, warnings = _decode(kind, obj, field_validation)
     carry_over(old, checked)
-    if _same_to_the_rules(kind, old, checked):
+    if same_to_the_rules(kind, old, checked):
         return Admitted(checked, tuple(warnings))
     return _rule(kind, checked, dataclasses.replace(context, old=old), warnings)
 
@@ -225,7 +225,7 @@ def _strip_nulls(value: Any) -> None:
             _strip_nulls(item)
 
 
-def _same_to_the_rules(kind: Kind[Any], old: Json, new: Json) -> bool:
+def same_to_the_rules(kind: Kind[Any], old: Json, new: Json) -> bool:
     """Whether the write changes nothing that a rule could look at."""
     apart: Json = {"metadata": None, "status": None} if kind.status else {"metadata": None}
     if {**old, **apart} != {**new, **apart}:

@@ -16,9 +16,22 @@ from core.apiserver.negotiation import PLAIN, Form
 from core.apiserver.paging import Snapshots
 from core.apiserver.paths import Target
 from core.clock import Clock
-from core.errors import BadRequest
+from core.errors import BadRequest, FieldError
 from core.resources.meta import AdmissionContext, Json, Kind, Mutate, no_mutation
 from core.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with an object, and what is worth saying of it."""
+
+    errors: Sequence[FieldError] = ()
+    warnings: Sequence[str] = ()
+
+
+Judge: TypeAlias = Callable[[Json, bool], Awaitable[Verdict]]
+"""What another part of the platform says of an object that has passed the rules of its kind, and of what it has to do
+with other objects: a validating webhook. The second argument says whether it is a dry run."""
 
 
 def no_settings() -> Mapping[str, Any]:
@@ -37,6 +50,7 @@ class Backend:
     logs: LogSource | None = None
     mutate: Mutate = no_mutation
     kept_namespaces: Collection[str] = ("default", "kube-system", "kube-public")
+    judges: Mapping[Kind[Any], Judge] = field(default_factory=dict)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: Snapshots = field(default_factory=Snapshots)
     _by_resource: dict[tuple[str, str, str], Kind[Any]] = field(init=False, default_factory=dict)

@@ -1,8 +1,9 @@
 """The writing verbs: create, replace, patch, and the same of `status`.
 
-Each is a line of steps: read the body, see that it is meant for this path, make the new object, admit it, note who owns
-which field, store. The store decides everything about versions, uids and timestamps; admission everything about the
-content. A dry run does all but the last step.
+Each is a line of steps: read the body, see that it is meant for this path, make the new object, admit it, have it
+judged by whoever knows what it has to do with other objects, note who owns which field, store. The store decides
+everything about versions, uids and timestamps; admission everything about the content. A dry run does all but the last
+step.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from core.apiserver.admission import admit_create, admit_update, invalid
+from core.apiserver.admission import admit_create, admit_update, invalid, same_to_the_rules
 from core.apiserver.backend import Answer, Backend, Call
 from core.apiserver.bodies import as_object, media_type, read_json, read_object, read_yaml
 from core.apiserver.duplicates import duplicate_fields
@@ -129,10 +130,22 @@ async def _create(
         obj = {**obj, "metadata": named(obj["metadata"], uuid.uuid4().hex[:5])}
     admitted = admit_create(kind, obj, call.context(backend), field_validation(call))
     new = admitted.obj
+    judged = await _judge(backend, call, kind, new)
     if not managed:
         new = track_update(kind, None, new, call.manager, backend.timestamp(), "")
     stored = await _rehearse(backend, kind, new) if call.dry_run else await backend.store.create(kind, new)
-    return show(backend, call, kind, stored, 201, (*repeated, *admitted.warnings))
+    return show(backend, call, kind, stored, 201, (*repeated, *admitted.warnings, *judged))
+
+
+async def _judge(backend: Backend, call: Call, kind: Kind[Any], new: Json, old: Json | None = None) -> Sequence[str]:
+    """The warnings of whoever judges objects of this kind. Invalid."""
+    judge = backend.judges.get(kind)
+    if judge is None or (old is not None and same_to_the_rules(kind, old, new)):
+        return ()
+    verdict = await judge(new, call.dry_run)
+    if verdict.errors:
+        raise invalid(kind, new["metadata"].get("name", ""), verdict.errors)
+    return verdict.warnings
 
 
 async def _rehearse(backend: Backend, kind: Kind[Any], obj: Json) -> Json:
@@ -165,12 +178,17 @@ async def _change(
             return admitted.obj
         return track_update(kind, current, admitted.obj, call.manager, backend.timestamp(), target.subresource)
 
+    judged: Sequence[str] = ()
+    if kind in backend.judges and not target.subresource:
+        # They may read other objects, which a change may not. Who writes in between is judged by itself.
+        current = await backend.store.get(kind, target.name, target.namespace)
+        judged = await _judge(backend, call, kind, change(current), current)
     if call.dry_run:
         current = await backend.store.get(kind, target.name, target.namespace)
         stored = plan_update(kind, current, change(current), target.subresource).obj
     else:
         stored = await backend.store.modify(kind, target.name, target.namespace, change, target.subresource)
-    return show(backend, call, kind, stored, 200, warnings)
+    return show(backend, call, kind, stored, 200, (*warnings, *judged))
 
 
 def with_status(current: Json, wanted: Json) -> Json:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from core.apiserver.backend import Verdict
+from core.errors import FieldError
+from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json
 from tests.support.api import Api, config_map, deployment, pod
 
@@ -225,3 +229,29 @@ async def test_a_json_patch_that_does_not_fit_names_the_path(api: Api, operation
     answer = await api.patch(f"{MAPS}/m", [operation], "json")
     assert answer.code == 422
     assert [cause["field"] for cause in answer.json["details"]["causes"]] == [path]
+
+
+async def test_who_judges_objects_of_a_kind_refuses_and_warns(api: Api) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    async def judge(obj: Json, dry_run: bool) -> Verdict:
+        asked.append((obj["data"]["k"], dry_run))
+        if obj["data"]["k"] == "bad":
+            return Verdict([FieldError("data.k", "is bad")])
+        return Verdict(warnings=["is well"])
+
+    judged = Api(dataclasses.replace(api.backend, judges={CONFIG_MAP: judge}))
+    refused = await judged.post(MAPS, config_map("a", k="bad"))
+    assert (refused.code, refused.json["message"]) == (422, 'ConfigMap "a" is invalid: data.k: is bad')
+    made = await judged.post(f"{MAPS}?dryRun=All", config_map("a", k="good"))
+    assert (made.code, made.warnings) == (201, ['299 - "is well"'])
+    assert (await judged.get(f"{MAPS}/a")).code == 404
+    await judged.post(MAPS, config_map("a", k="good"))
+    merge = {"content-type": "application/merge-patch+json"}
+    assert (await judged.request("PATCH", f"{MAPS}/a", {"data": {"k": "bad"}}, merge)).code == 422
+    changed = await judged.request("PATCH", f"{MAPS}/a", {"data": {"k": "better"}}, merge)
+    assert (changed.json["data"], changed.warnings) == ({"k": "better"}, ['299 - "is well"'])
+    finalizers = {"metadata": {"finalizers": ["example.com/f"]}}
+    assert (await judged.request("PATCH", f"{MAPS}/a", finalizers, merge)).warnings == []
+    assert (await judged.post("/api/v1/namespaces/default/secrets", {"metadata": {"name": "s"}})).warnings == []
+    assert asked == [("bad", False), ("good", True), ("good", False), ("bad", False), ("better", False)]
