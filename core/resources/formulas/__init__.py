@@ -1,0 +1,1 @@
+"""`scalingModifiers.formula`: the part of the language expr (github.com/expr-lang/expr) that makes numbers."""
