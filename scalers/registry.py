@@ -13,6 +13,7 @@ SCALERS: Final[Mapping[str, str]] = {
     "cron": "scalers.cron",
     "external": "scalers.external",
     "external-push": "scalers.external",
+    "postgresql": "scalers.postgresql",
     "redis": "scalers.redis",
     "redis-cluster": "scalers.redis",
     "redis-cluster-streams": "scalers.redis",

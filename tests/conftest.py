@@ -7,10 +7,11 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.postgres import postgres
 from tests.support.rabbitmq import rabbitmq, vhost
 from tests.support.redis import redis_server, redis_session
 
-__all__ = ["rabbitmq", "redis_server", "redis_session", "vhost"]  # fixtures for every test
+__all__ = ["postgres", "rabbitmq", "redis_server", "redis_session", "vhost"]  # fixtures for every test
 
 # A busy machine is no failure. (Under CI hypothesis draws the same examples every time: its own profile.)
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

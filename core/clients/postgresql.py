@@ -1,0 +1,116 @@
+"""PostgreSQL: the first row of a query, over libpq's connection strings."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from core.clients.connections import Connections
+from core.clients.loading import load_client
+from core.clients.masking import in_one_line
+from core.errors import PermanentError, TemporaryError
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
+
+CONNECT_S: Final = 3
+ANSWER_S: Final = 5.0
+CONNECTIONS_MAX: Final = 2
+# What upstream's library takes and libpq does not know (jackc/pgx): its pool, its cache of statements.
+_OF_PGX: Final = (
+    "pool_max_conns", "pool_min_conns", "pool_min_idle_conns", "pool_max_conn_lifetime", "pool_max_conn_idle_time",
+    "pool_health_check_period", "pool_max_conn_lifetime_jitter", "default_query_exec_mode", "statement_cache_capacity",
+    "description_cache_capacity",
+)  # fmt: skip
+_IN_URL_OF_PGX: Final = re.compile(rf"(?<=[?&])(?:{'|'.join(_OF_PGX)})=[^&]*&?")
+_PAIR_OF_PGX: Final = re.compile(rf"(?:^|(?<=\s))(?:{'|'.join(_OF_PGX)})\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S*)")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAccess:
+    """libpq's: a URL, or `host=… port=…`; or the pairs of one, none of which is written by hand then."""
+
+    connection: str = field(default="", repr=False)
+    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+class PostgresClient:
+    """Made without effect. Connects when it is first asked, and again when a connection broke."""
+
+    def __init__(self, access: PostgresAccess) -> None:
+        self._access = access
+        self._connections: Connections[Connection] | None = None
+        self._driver: _Driver | None = None
+
+    async def first_row(self, query: str) -> Sequence[Any] | None:
+        """None: there is none. TemporaryError: PostgreSQL refuses, or does not answer in time. PermanentError: the
+        library is missing, or the connection string is none."""
+        await load_client("psycopg", "PostgreSQL", "postgresql")
+        import psycopg
+
+        if self._driver is None or self._connections is None:
+            self._driver = _Driver(self._access)
+            self._connections = Connections(self._driver, CONNECTIONS_MAX)
+        where = self._driver.where
+
+        async def ask(connection: Connection) -> Sequence[Any] | None:
+            cursor = await connection.execute(query.encode())
+            row: Sequence[Any] | None = await cursor.fetchone()
+            return row
+
+        try:
+            async with asyncio.timeout(CONNECT_S + ANSWER_S):
+                return await self._connections.ask(ask)
+        except TimeoutError as error:
+            raise TemporaryError(f"{where} does not answer within {CONNECT_S + ANSWER_S:g} s") from error
+        except (psycopg.Error, OSError) as error:
+            words = in_one_line(error, self._driver.secrets)
+            refused = isinstance(error, psycopg.Error) and error.sqlstate
+            raise TemporaryError(f"{where} {'refuses' if refused else 'cannot be reached'}: {words}") from error
+
+    async def close(self) -> None:
+        if self._connections is not None:
+            await self._connections.close()
+
+
+class _Driver:
+    def __init__(self, access: PostgresAccess) -> None:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+
+        try:
+            known = conninfo_to_dict(without_pgx(access.connection), **dict(access.pairs))
+        except ProgrammingError as error:  # whose words may show a part of the string
+            raise PermanentError(
+                "the connection string of PostgreSQL cannot be read: a URL is wanted, such as"
+                " postgresql://user:password@host:5432/database, or host=… port=… user=… password=… dbname=… sslmode=…",
+                "InvalidConnection",
+            ) from error
+        self._known = {"application_name": "pilotlight", **known, "connect_timeout": CONNECT_S}
+        self.secrets = [str(known[name]) for name in ("password", "sslpassword") if known.get(name)]
+        host, port = (known.get(name) or default for name, default in (("host", "localhost"), ("port", 5432)))
+        self.where = f"PostgreSQL at {host}:{port}, database {known.get('dbname') or known.get('user') or 'postgres'}"
+
+    async def open(self) -> Connection:
+        from psycopg import AsyncConnection
+
+        # Without prepared statements: a pool before the server may give each question to another connection.
+        return await AsyncConnection.connect(autocommit=True, prepare_threshold=None, **self._known)  # type: ignore[arg-type]
+
+    async def close(self, connection: Connection) -> None:
+        await connection.close()
+
+    def usable(self, connection: Connection) -> bool:
+        return not connection.closed
+
+
+def without_pgx(connection: str) -> str:
+    """A connection string without what only upstream's library understands."""
+    if "://" in connection:
+        return _IN_URL_OF_PGX.sub("", connection).rstrip("?&")
+    return _PAIR_OF_PGX.sub("", connection).strip()
