@@ -104,6 +104,47 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
     return [FieldError(f"{path}.{name}", said) for name, said in result.problems()] or result
 
 
+def check_written(parameters: type[Parameters], trigger: Trigger, authenticated: bool) -> list[FieldError]:
+    """What is wrong with the trigger's own text, before anything that it refers to was looked up.
+
+    What may still come from its authenticationRef (`authenticated`: it has one) or from a variable is not missing, and
+    rules over several parameters wait until all are there.
+    """
+    found = parse(parameters, trigger)
+    if not isinstance(found, list):
+        return []
+    declared = {f"{trigger.path}.metadata.{each.name}": each for each in declared_parameters(parameters).values()}
+    awaited = {path for path, each in declared.items() if is_awaited(each, trigger, authenticated)}
+    if not awaited:
+        return found
+    own = {path for path, each in declared.items() if path not in awaited and _is_wrong_alone(each, trigger)}
+    return [error for error in found if error.path in own]
+
+
+def is_awaited(declared: Parameter, trigger: Trigger, authenticated: bool) -> bool:
+    """Whether it is not in the trigger's text, and may come from what that refers to."""
+    if _find(declared, trigger) is not None:
+        return False
+    from_env = Source.ENV in declared.sources and f"{declared.name}{FROM_ENV}" in trigger.metadata
+    return from_env or (authenticated and Source.AUTH in declared.sources)
+
+
+def written(declared: Parameter, trigger: Trigger) -> Any:
+    """Its value, as far as the trigger says it; None where it does not, or cannot be read."""
+    text = _find(declared, trigger)
+    if text is None:
+        return None
+    try:
+        return declared.reader.read(text.strip())
+    except ValueError:
+        return None
+
+
+def _is_wrong_alone(declared: Parameter, trigger: Trigger) -> bool:
+    said = _find(declared, trigger) is not None
+    return written(declared, trigger) is None if said else declared.required
+
+
 def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]) -> list[str]:
     """One sentence for every key that nobody reads, with the one it may have meant."""
     if parameters.open:
