@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.errors import FieldError, FieldProblem
+from core.resources.formulas.formula import check_formula
 from core.resources.keda_annotations import RESOURCE_TRIGGERS, SCALED_OBJECT_NAME
 from core.resources.keda_behavior import check_behavior
 from core.resources.keda_defaults import (
@@ -50,7 +51,10 @@ _LEAST: Final = {
     "minReplicaCount": 0,
     "maxReplicaCount": 1,
 }
-_SCALABLE: Final = ((TARGET_API_VERSION, TARGET_KIND), (SERVICE_API_VERSION, SERVICE_KIND))
+_SCALABLE: Final = (
+    (TARGET_API_VERSION, TARGET_KIND),
+    *((SERVICE_API_VERSION, kind) for kind in (SERVICE_KIND, "Configuration", "Revision")),
+)
 _CANNOT_WAKE: Final = ("Deployment", "StatefulSet")
 
 
@@ -124,10 +128,18 @@ def _check_modifiers(spec: Json) -> list[FieldError]:
         errors.append(invalid(f"{path}.target", target, "must be a number greater than 0"))
     if activation and math.isnan(_number(activation)):
         errors.append(invalid(f"{path}.activationTarget", activation, "must be a number"))
-    triggers = spec.get("triggers") or []
-    if not any(trigger.get("name") for trigger in triggers if trigger.get("type") not in RESOURCE_TRIGGERS):
-        errors.append(required("spec.triggers[0].name", "a formula refers to triggers by their names"))
-    return errors
+    return errors + _check_formula(modifiers["formula"], spec.get("triggers") or [], f"{path}.formula")
+
+
+def _check_formula(formula: str, triggers: Sequence[Json], path: str) -> list[FieldError]:
+    """Over the names of all triggers but cpu and memory, which a formula cannot see."""
+    names = [trigger["name"] for trigger in triggers if trigger.get("name")]
+    seen = [trigger["name"] for trigger in triggers if trigger.get("name") and trigger["type"] not in RESOURCE_TRIGGERS]
+    if not seen:
+        found = ", but cpu and memory are none that it sees" if names else ""
+        return [required("spec.triggers[0].name", f"a formula refers to triggers by their names{found}")]
+    problem = check_formula(formula, seen)
+    return [invalid(path, formula, problem)] if problem else []
 
 
 def _number(text: str) -> float:
@@ -168,7 +180,7 @@ def _warn_target(spec: Json) -> list[str]:
     api_version, kind, _ = target_of(spec)
     if (api_version, kind) in _SCALABLE:
         return []
-    scalable = " and ".join(f"{each[1]} of {each[0]}" for each in _SCALABLE)
+    scalable = f"{TARGET_KIND} of {TARGET_API_VERSION} and {SERVICE_KIND} of {SERVICE_API_VERSION}"
     return [f"spec.scaleTargetRef: {kind} of {api_version} cannot be scaled here; what can is {scalable}"]
 
 

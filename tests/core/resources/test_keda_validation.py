@@ -176,10 +176,37 @@ def test_what_is_refused_of_a_formula(modifiers: Json, texts: list[str]) -> None
     assert found == [f"spec.advanced.scalingModifiers.{text}" for text in texts]
 
 
-@pytest.mark.parametrize("triggers", [[KAFKA], [KAFKA, {**CPU, "name": "a"}]], ids=["none", "only one of cpu"])
-def test_a_formula_needs_names(triggers: list[Json]) -> None:
+@pytest.mark.parametrize(
+    ("triggers", "text"),
+    [
+        ([KAFKA], "a formula refers to triggers by their names"),
+        (
+            [KAFKA, {**CPU, "name": "a"}],
+            "a formula refers to triggers by their names, but cpu and memory are none that it sees",
+        ),
+    ],
+    ids=["none", "only one of cpu"],
+)
+def test_a_formula_needs_names(triggers: list[Json], text: str) -> None:
     found = refusals(scaled(triggers=triggers, advanced={"scalingModifiers": MODIFIERS}))
-    assert found == ["spec.triggers[0].name: Required value: a formula refers to triggers by their names"]
+    assert found == [f"spec.triggers[0].name: Required value: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("a + ", ("column",)),
+        ("a + b", ("b",)),
+        ("a > 2", ("the result must be a number",)),
+        ("load + a", ("load",)),
+    ],
+    ids=["unfinished", "unknown", "no number", "of cpu"],
+)
+def test_a_formula_is_tried(formula: str, words: tuple[str, ...]) -> None:
+    triggers = [NAMED, {**CPU, "name": "load"}]
+    (text,) = refusals(scaled(triggers=triggers, advanced={"scalingModifiers": {**MODIFIERS, "formula": formula}}))
+    assert text.startswith(f'spec.advanced.scalingModifiers.formula: Invalid value: "{formula}": ')
+    assert all(word in text.rpartition('": ')[2] for word in words), text
 
 
 @pytest.mark.parametrize(
