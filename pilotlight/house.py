@@ -56,6 +56,7 @@ from pilotlight.event_console import EventConsole
 from pilotlight.eventing_wing import Surroundings, make_eventing
 from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses
+from pilotlight.scaling_admission import ScalingAdmission
 from pilotlight.thrift import Thrift
 from pilotlight.top import Top
 
@@ -131,7 +132,8 @@ def make_house(
         ("thrift", Thrift(store, clock).run),
     ]
     logs = PodLogs(store, clock, planner.places)
-    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs, eventing.mutate, NAMESPACES)
+    judges = ScalingAdmission(store).judges
+    backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs, eventing.mutate, NAMESPACES, judges)
     replays = Replays(eventing.plane, eventing.log, eventing.plane.parts)
     events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
     top = Top(store, bus, clock, activator.waiting)

@@ -33,6 +33,7 @@ from core.resources.kinds import KINDS, SERVED
 from core.resources.meta import Json
 from core.store.base import Store
 from core.store.memory import MemoryStore
+from pilotlight.scaling_admission import ScalingAdmission
 from tests.support.api import STANDING_NAMESPACES
 
 START_DEADLINE_S = 10
@@ -100,7 +101,7 @@ async def _serve(
             await store.create(NAMESPACE, make_namespace(name))
         except AlreadyExists:
             continue
-    backend = Backend(VersionedStore(store), SERVED, clock, logs=WrittenLogs())
+    backend = Backend(VersionedStore(store), SERVED, clock, logs=WrittenLogs(), judges=ScalingAdmission(store).judges)
     token = ensure_token(folder / "token")
     certificates = ensure_certificates(folder / "tls", time.time())
     config = uvicorn.Config(

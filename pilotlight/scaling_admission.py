@@ -1,0 +1,149 @@
+"""What is said of a ScaledObject or ScaledJob that has to do with other objects, and with the scalers it names.
+
+The API's writing verbs ask it once the rules of the kind are kept (`Backend.judges`). Two ScaledObjects on one target,
+and cpu or memory of containers that request none, are refused as KEDA's webhook refuses them. What may only come later
+in a file of documents, a target or an authentication, is a warning; so is what scalers think of their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from autoscaler.triggers.making import client_missing, load_definition
+from core.apiserver.backend import Judge, Verdict
+from core.errors import FieldError, NotFound, PermanentError
+from core.resources.keda import SCALED_OBJECT
+from core.resources.keda_annotations import RESOURCE_TRIGGERS
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.keda_defaults import MAX_REPLICAS, hpa_name, or_else, target_of
+from core.resources.keda_jobs import SCALED_JOB
+from core.resources.meta import Json, Kind, key_of
+from core.resources.quantities import parse_quantity
+from core.resources.serving import SERVICE
+from core.resources.workloads import DEPLOYMENT
+from core.store.base import Store
+from scalers.readings import MetricType, Trigger
+from scalers.remarks import Bounds, remarks_on
+
+_TARGETS: Final = {(kind.api_version, kind.kind): kind for kind in (DEPLOYMENT, SERVICE)}
+_HPA_NAME: Final = "spec.advanced.horizontalPodAutoscalerConfig.name"
+
+
+class ScalingAdmission:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def judges(self) -> Mapping[Kind[Any], Judge]:
+        return {SCALED_OBJECT: self._judge_object, SCALED_JOB: self._judge_job}
+
+    async def _judge_object(self, obj: Json, dry_run: bool) -> Verdict:
+        errors = await self._rivals(obj)
+        api_version, kind, name = target_of(obj["spec"])
+        declared = _TARGETS.get((api_version, kind))
+        target = await self._find(declared, name, obj["metadata"]["namespace"]) if declared else None
+        if target is not None and declared is DEPLOYMENT and not dry_run:
+            errors += _check_requests(obj, target)
+        warnings = await self._remarks(obj)
+        if declared is not None and target is None:
+            warnings.insert(0, f"spec.scaleTargetRef.name: there is no {kind} {name} in this namespace yet")
+        return Verdict(errors, warnings)
+
+    async def _judge_job(self, obj: Json, dry_run: bool) -> Verdict:
+        return Verdict(warnings=await self._remarks(obj))
+
+    async def _rivals(self, obj: Json) -> list[FieldError]:
+        """Another ScaledObject that scales the same, or would have the same HorizontalPodAutoscaler."""
+        key, target, autoscaler = key_of(obj), target_of(obj["spec"]), hpa_name(obj)
+        api_version, kind, name = target
+        errors = []
+        for other in (await self._store.list(SCALED_OBJECT, key.namespace)).items:
+            rival = key_of(other)
+            if rival == key:
+                continue
+            if target_of(other["spec"]) == target:
+                said = f"the workload '{name}' of type '{api_version}.{kind}' is already managed by the ScaledObject"
+                errors.append(FieldError("spec.scaleTargetRef.name", f"{said} '{rival.name}'"))
+            elif hpa_name(other) == autoscaler:
+                said = f"the HPA '{autoscaler}' is already managed by the ScaledObject '{rival.name}'"
+                errors.append(FieldError(_HPA_NAME, said))
+        return errors
+
+    async def _remarks(self, obj: Json) -> list[str]:
+        most = or_else(obj["spec"].get("maxReplicaCount"), MAX_REPLICAS)
+        said: list[str] = []
+        for index, document in enumerate(obj["spec"]["triggers"]):
+            reference = document.get("authenticationRef")
+            trigger = _trigger(obj, index, document)
+            if reference:
+                said += await self._missing(reference, trigger)
+            said += await _scaler_remarks(trigger, Bounds(most, authenticated=bool(reference)))
+        return said
+
+    async def _missing(self, reference: Json, trigger: Trigger) -> Sequence[str]:
+        kind: Kind[Any] = TRIGGER_AUTHENTICATION
+        where, namespace = " in this namespace", trigger.owner.namespace
+        if reference.get("kind") == CLUSTER_TRIGGER_AUTHENTICATION.kind:
+            kind, where, namespace = CLUSTER_TRIGGER_AUTHENTICATION, "", ""
+        name = reference["name"]
+        if await self._find(kind, name, namespace) is not None:
+            return ()
+        return (f"{trigger.path}.authenticationRef.name: there is no {kind.kind} {name}{where} yet",)
+
+    async def _find(self, kind: Kind[Any], name: str, namespace: str) -> Json | None:
+        try:
+            return await self._store.get(kind, name, namespace)
+        except NotFound:
+            return None
+
+
+def _trigger(obj: Json, index: int, document: Json) -> Trigger:
+    """As it is written: nothing that it refers to is looked up."""
+    measure = document.get("metricType")
+    return Trigger(
+        owner=key_of(obj),
+        index=index,
+        type=document["type"],
+        metadata=document["metadata"],
+        name=document.get("name") or "",
+        owner_kind=obj["kind"],
+        metric_type=MetricType(measure) if measure else None,
+    )
+
+
+async def _scaler_remarks(trigger: Trigger, bounds: Bounds) -> Sequence[str]:
+    try:
+        definition = await load_definition(trigger.type)
+    except PermanentError as error:
+        return (f"{trigger.path}.type: {error}",)
+    except ImportError as error:
+        return (f"{trigger.path}.type: {client_missing(trigger.type, '', error)}",)
+    return remarks_on(trigger, definition, bounds)
+
+
+def _check_requests(obj: Json, deployment: Json) -> list[FieldError]:
+    """cpu and memory are measured against what containers request."""
+    errors = []
+    for index, trigger in enumerate(obj["spec"]["triggers"]):
+        resource = trigger["type"]
+        if resource not in RESOURCE_TRIGGERS:
+            continue
+        only = trigger["metadata"].get("containerName")
+        errors += [
+            FieldError(
+                f"spec.triggers[{index}]",
+                f"measures {resource}, but container {container['name']} of Deployment "
+                f"{deployment['metadata']['name']} requests none: set its resources.requests.{resource}",
+            )
+            for container in deployment["spec"]["template"]["spec"]["containers"]
+            if only in (None, "", container["name"]) and not _requests(container, resource)
+        ]
+    return errors
+
+
+def _requests(container: Json, resource: str) -> bool:
+    """As a request, or as a limit, which is one where there is none."""
+    resources = container.get("resources") or {}
+    said = [(resources.get(field) or {}).get(resource) for field in ("requests", "limits")]
+    return any(parse_quantity(each) > 0 for each in said if each is not None)

@@ -1,0 +1,158 @@
+"""What is said of KEDA's documents in view of other objects: through the API, as a client hears it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+
+from core.resources.meta import Json
+from pilotlight.scaling_admission import ScalingAdmission
+from tests.support.api import Api, deployment, make_api
+
+pytestmark = pytest.mark.anyio
+OBJECTS = "/apis/keda.sh/v1alpha1/namespaces/default/scaledobjects"
+JOBS = "/apis/keda.sh/v1alpha1/namespaces/default/scaledjobs"
+AUTHENTICATIONS = "/apis/keda.sh/v1alpha1/namespaces/default/triggerauthentications"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+CRON: Json = {
+    "type": "cron",
+    "metadata": {"timezone": "UTC", "start": "0 8 * * *", "end": "0 9 * * *", "desiredReplicas": "2"},
+}
+CPU: Json = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def api(anyio_backend: str) -> Api:
+    """With a Deployment `w`."""
+    plain = await make_api()
+    judged = Api(dataclasses.replace(plain.backend, judges=ScalingAdmission(plain.store).judges))
+    assert (await judged.post(DEPLOYMENTS, deployment("w"))).code == 201
+    return judged
+
+
+def scaled(name: str = "a", **spec: Any) -> Json:
+    spec = {"scaleTargetRef": {"name": "w"}, "triggers": [CRON], **spec}
+    return {"metadata": {"name": name}, "spec": copy.deepcopy(spec)}
+
+
+def texts(warnings: list[str]) -> list[str]:
+    return [text.removeprefix('299 - "').removesuffix('"') for text in warnings]
+
+
+async def test_nothing_is_said_of_what_is_well(api: Api) -> None:
+    answer = await api.post(OBJECTS, scaled())
+    assert (answer.code, answer.warnings) == (201, [])
+
+
+async def test_one_target_has_one_scaled_object(api: Api) -> None:
+    await api.post(OBJECTS, scaled())
+    rival = scaled("b", scaleTargetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "w"})
+    answer = await api.post(OBJECTS, rival)
+    assert answer.code == 422
+    assert answer.json["message"] == (
+        'ScaledObject.keda.sh "b" is invalid: spec.scaleTargetRef.name: '
+        "the workload 'w' of type 'apps/v1.Deployment' is already managed by the ScaledObject 'a'"
+    )
+    assert [cause["field"] for cause in answer.json["details"]["causes"]] == ["spec.scaleTargetRef.name"]
+    assert (await api.post(f"{OBJECTS}?dryRun=All", rival)).code == 422
+    assert (await api.post(OBJECTS, scaled("b", scaleTargetRef={"name": "other"}))).code == 201
+    merge = {"content-type": "application/merge-patch+json"}
+    moved = await api.request("PATCH", f"{OBJECTS}/b", {"spec": {"scaleTargetRef": {"name": "w"}}}, merge)
+    assert moved.code == 422
+    assert (await api.request("PATCH", f"{OBJECTS}/a", {"spec": {"maxReplicaCount": 5}}, merge)).code == 200
+
+
+async def test_another_namespace_or_kind_is_another_target(api: Api) -> None:
+    await api.post(OBJECTS, scaled())
+    assert (await api.post(OBJECTS.replace("default", "kube-system"), scaled())).code == 201
+    service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "w"}
+    assert (await api.post(OBJECTS, scaled("b", scaleTargetRef=service))).code == 201
+
+
+async def test_two_of_one_autoscalers_name(api: Api) -> None:
+    await api.post(OBJECTS, scaled())
+    advanced = {"horizontalPodAutoscalerConfig": {"name": "keda-hpa-a"}}
+    answer = await api.post(OBJECTS, scaled("b", scaleTargetRef={"name": "other"}, advanced=advanced))
+    assert answer.code == 422
+    assert answer.json["message"].endswith(
+        "spec.advanced.horizontalPodAutoscalerConfig.name: "
+        "the HPA 'keda-hpa-a' is already managed by the ScaledObject 'a'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("resources", "metadata", "code"),
+    [
+        ({}, {}, 422),
+        ({"requests": {"memory": "1Gi"}}, {}, 422),
+        ({"requests": {"cpu": "0"}}, {}, 422),
+        ({"requests": {"cpu": "100m"}}, {}, 201),
+        ({"limits": {"cpu": "1"}}, {}, 201),
+        ({}, {"containerName": "another"}, 201),
+    ],
+    ids=["nothing", "memory alone", "zero", "request", "limit", "of another container"],
+)
+async def test_cpu_is_measured_against_requests(api: Api, resources: Json, metadata: Json, code: int) -> None:
+    document = deployment("sized")
+    document["spec"]["template"]["spec"]["containers"][0]["resources"] = resources
+    assert (await api.post(DEPLOYMENTS, document)).code == 201
+    triggers = [CRON, {**CPU, "metadata": {**CPU["metadata"], **metadata}}]
+    obj = scaled(scaleTargetRef={"name": "sized"}, triggers=triggers)
+    assert (await api.post(f"{OBJECTS}?dryRun=All", obj)).code == 201
+    answer = await api.post(OBJECTS, obj)
+    assert answer.code == code
+    if code == 422:
+        assert answer.json["details"]["causes"][0]["field"] == "spec.triggers[1]"
+        assert "requests none: set its resources.requests.cpu" in answer.json["message"]
+
+
+async def test_what_may_come_later_is_a_warning(api: Api) -> None:
+    reference = {"authenticationRef": {"name": "login"}}
+    cluster = {"authenticationRef": {"name": "login", "kind": "ClusterTriggerAuthentication"}}
+    obj = scaled(scaleTargetRef={"name": "later"}, triggers=[{**CRON, **reference}, {**CRON, **cluster}])
+    answer = await api.post(f"{OBJECTS}?dryRun=All", obj)
+    assert (answer.code, texts(answer.warnings)) == (
+        201,
+        [
+            "spec.scaleTargetRef.name: there is no Deployment later in this namespace yet",
+            "spec.triggers[0].authenticationRef.name: there is no TriggerAuthentication login in this namespace yet",
+            "spec.triggers[1].authenticationRef.name: there is no ClusterTriggerAuthentication login yet",
+        ],
+    )
+    await api.post(DEPLOYMENTS, deployment("later"))
+    login = {"metadata": {"name": "login"}, "spec": {"env": [{"parameter": "a", "name": "A"}]}}
+    assert (await api.post(AUTHENTICATIONS, login)).code == 201
+    assert (await api.post("/apis/keda.sh/v1alpha1/clustertriggerauthentications", login)).code == 201
+    assert (await api.post(OBJECTS, obj)).warnings == []
+
+
+async def test_what_scalers_think_is_a_warning(api: Api) -> None:
+    window = {**CRON, "metadata": {**CRON["metadata"], "timezone": "Mars", "begin": "1"}}
+    answer = await api.post(OBJECTS, scaled(triggers=[{"type": "kafkaa", "metadata": {}}, window]))
+    unknown, timezone, strange = texts(answer.warnings)
+    assert answer.code == 201
+    assert "spec.triggers[0].type: type 'kafkaa' is not known; known are" in unknown
+    assert timezone.startswith("spec.triggers[1].metadata.timezone: is 'Mars', must be")
+    assert strange == "spec.triggers[1].metadata: unknown parameter 'begin'; it has no effect"
+
+
+async def test_jobs_are_looked_at_too(api: Api) -> None:
+    job = {"template": {"spec": {"containers": [{"name": "a", "image": "x:1"}]}}}
+    spec = {"jobTargetRef": job, "maxReplicaCount": 1, "triggers": [{**CRON, "authenticationRef": {"name": "login"}}]}
+    answer = await api.post(JOBS, {"metadata": {"name": "a"}, "spec": spec})
+    assert (answer.code, texts(answer.warnings)) == (
+        201,
+        [
+            "spec.triggers[0].authenticationRef.name: there is no TriggerAuthentication login in this namespace yet",
+            "spec.maxReplicaCount: is 1, below the 2 of spec.triggers[0].metadata.desiredReplicas: so many there will "
+            "never be",
+        ],
+    )
