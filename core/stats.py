@@ -111,14 +111,14 @@ class ContainerUsage:
 class Usage(Protocol):
     """What instances use of their machine: the node's knowledge, as metrics-server's on a cluster."""
 
-    async def of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
+    async def usage_of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
         """Of their running containers. An instance that could not be looked at is not in it."""
 
 
 class NoUsage:
     """For a platform without a node: nothing is known of any instance."""
 
-    async def of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
+    async def usage_of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
         return {}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from core.errors import Expired
 from core.reconcile.events import Recorder
 from core.resources.meta import Json, Kind
 from core.resources.pods import POD
-from core.stats import InstanceLoads
+from core.stats import ContainerUsage, InstanceKey, InstanceLoads
 from core.store.base import EventType, Store
 from core.tasks import Started
 from deploy.backoff import Failures
@@ -65,6 +65,12 @@ class Node:
                     return
                 except Expired:
                     log.info("watch fell behind, listing again", controller="node")
+
+    async def usage_of(self, instances: Sequence[InstanceKey]) -> Mapping[InstanceKey, Sequence[ContainerUsage]]:
+        """See `core.stats.Usage`."""
+        loops = [(instance, loop) for instance in instances if (loop := self._loops.get(instance.uid)) is not None]
+        found = {instance: await loop.usage() for instance, loop in loops}
+        return {instance: usage for instance, usage in found.items() if usage}
 
     async def _follow(self, group: asyncio.TaskGroup, started: Started) -> None:
         listing = await self._store.list(POD)

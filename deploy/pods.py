@@ -7,7 +7,7 @@ is to go: drain, finish, stop, clean up, remove the object. `deploy/node` makes 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import structlog
 
@@ -17,7 +17,7 @@ from core.resources.pilotlight import PAUSED
 from core.resources.pods import POD, Pod
 from core.resources.serving_labels import REVISION_LABEL
 from core.resources.timestamps import epoch_of
-from core.stats import InstanceKey
+from core.stats import ContainerUsage, InstanceKey
 from core.store.base import DeleteOptions
 from deploy.bounds import Bounds, Verdict
 from deploy.containers import ContainerLoop, Ties
@@ -81,6 +81,16 @@ class PodLoop:
             fresh.removed()
         return fresh
 
+    async def usage(self) -> Sequence[ContainerUsage]:
+        """Of its running containers; nothing at all where one of them cannot be told."""
+        found = []
+        for loop in self._loops:
+            if loop.container is not None:
+                if (used := await loop.container.used()) is None:
+                    return ()
+                found.append(ContainerUsage(loop.plan.name, used.cpu_s, used.memory_bytes))
+        return found
+
     async def run(self) -> None:
         """One that fails leaves nothing running."""
         try:
@@ -126,9 +136,8 @@ class PodLoop:
         self._bounds.watch(planned.empty)
         sandbox = await self.ground.open(planned)
         self._loops = self._make_loops(planned, typed, sandbox)
-        self._reporter.event(
-            "Normal", "Scheduled", f"Successfully assigned {self._path()} to {self._tools.planner.host.name}"
-        )
+        who, host = f"{self.instance.namespace}/{self.instance.name}", self._tools.planner.host.name
+        self._reporter.event("Normal", "Scheduled", f"Successfully assigned {who} to {host}")
         for warning in sandbox.warnings:
             self._reporter.event("Warning", "NotHonored", warning)
         for complaint in complaints(self._pod["metadata"].get("annotations") or {}):
@@ -294,9 +303,6 @@ class PodLoop:
     def _owner(self) -> Hashable:
         revision = (self._pod["metadata"].get("labels") or {}).get(REVISION_LABEL)
         return (self.instance.namespace, revision) if revision else self.instance.uid
-
-    def _path(self) -> str:
-        return f"{self.instance.namespace}/{self.instance.name}"
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import io
 import ipaddress
+import json
 import os
 import tarfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -273,6 +274,24 @@ class Engine:
             raise EngineDown("no container engine is connected")
         with _translated():
             yield self._docker
+
+
+async def used_by(engine: Engine, id: str) -> tuple[float, int] | None:
+    """Seconds of processors' time since its start, and bytes of memory; None: it does not run, or nobody knows."""
+    async with engine._asking() as docker:
+        with _ignoring(404, 409, 500):
+            once = {"stream": "false", "one-shot": "true"}
+            async with docker._query(f"containers/{id}/stats", params=once) as response:
+                found = json.loads(await response.read() or b"null")  # Podman does not say that it is JSON
+            if not found:
+                return None
+            cpu, memory = found["cpu_stats"]["cpu_usage"]["total_usage"], found["memory_stats"]
+            if not memory.get("usage"):
+                return None
+            counts = memory.get("stats") or {}
+            reclaimable = counts.get("total_inactive_file", counts.get("inactive_file", 0))
+            return int(cpu) / 1e9, max(0, int(memory["usage"]) - int(reclaimable))
+    return None
 
 
 def _client(url: str) -> Docker:

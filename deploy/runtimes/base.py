@@ -149,6 +149,14 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a container has used: processors' time since it began, and memory now that the kernel cannot take back."""
+
+    cpu_s: float
+    memory_bytes: int
+
+
 class StartError(Exception):
     """It cannot run; `reason` as the kubelet names it: ErrImagePull, ImagePullBackOff, ErrImageNeverPull,
     InvalidImageName, CreateContainerError, CreateContainerConfigError, RunContainerError."""
@@ -188,6 +196,9 @@ class Container(Protocol):
 
     async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
         """Runs a command in its place, as an exec probe does: exit code and combined output (at most 10 KiB)."""
+
+    async def used(self) -> Used | None:
+        """None: that cannot be told."""
 
 
 class Sandbox(Protocol):

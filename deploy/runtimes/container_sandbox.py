@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from core.clients.engine import Engine, EngineDown, EngineRefused
+from core.clients.engine import Engine, EngineDown, EngineRefused, used_by
 from core.clock import Clock
-from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan, StartError, Tell, to_nobody
+from deploy.runtimes.base import Address, Container, ContainerPlan, Exit, PodPlan, StartError, Tell, Used, to_nobody
 from deploy.runtimes.container_config import as_start_error, digest_of, parse_reference
 from deploy.runtimes.container_rooms import Made, Room
 from deploy.runtimes.logfile import LogFile
@@ -188,6 +188,12 @@ class EngineContainer:
             return 124, f"command timed out after {timeout_s:g}s"
         except (EngineRefused, EngineDown) as error:
             return 126, str(error)
+
+    async def used(self) -> Used | None:
+        with contextlib.suppress(EngineDown, EngineRefused):
+            if (found := await used_by(self._engine, self.engine_id)) is not None:
+                return Used(*found)
+        return None
 
     async def follow(self) -> None:
         """Moves its output to the log until it ends; an engine that goes away in between is waited for."""

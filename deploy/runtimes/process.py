@@ -31,9 +31,11 @@ from deploy.runtimes.base import (
     Sandbox,
     StartError,
     Tell,
+    Used,
     read_last_words,
     to_nobody,
 )
+from deploy.runtimes.consumption import used_by
 from deploy.runtimes.ports import Ports, PortsExhausted
 from deploy.runtimes.spawning import Command, Process, SpawnerLink, SpawnFailed
 
@@ -245,6 +247,10 @@ class ProcessContainer:
 
     async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
         return await self._process.execute(command, timeout_s)
+
+    async def used(self) -> Used | None:
+        process = self._process
+        return None if process.has_ended else await asyncio.to_thread(used_by, process.pid, process.command.id)
 
 
 def _folder(image: str) -> str | None:

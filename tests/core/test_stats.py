@@ -28,7 +28,7 @@ def test_without_a_data_path_every_instance_is_idle() -> None:
 
 
 def test_without_a_node_nothing_is_known_of_any_instance() -> None:
-    assert asyncio.run(NoUsage().of([InstanceKey("default", "pod", "uid")])) == {}
+    assert asyncio.run(NoUsage().usage_of([InstanceKey("default", "pod", "uid")])) == {}
 
 
 def test_a_backlog_is_told_when_it_changes_and_only_then() -> None:

@@ -17,7 +17,7 @@ from core.errors import NotFound
 from core.resources.core_v1 import CONFIG_MAP, SECRET
 from core.resources.pilotlight import TIMELINE
 from core.resources.pods import POD
-from core.stats import InstanceKey, NoLoads
+from core.stats import ContainerUsage, InstanceKey, NoLoads
 from core.store.base import DeleteOptions
 from core.store.memory import MemoryStore
 from deploy.runtimes.base import ContainerPlan, Tell
@@ -609,5 +609,24 @@ def test_many_pods_at_once(tmp_path: Path) -> None:
             await world.store.delete(POD, name, "default")
         for name in names:
             await world.until_gone(name)
+
+    run(tmp_path, test)
+
+
+def test_what_the_containers_of_a_pod_use_is_told_together_or_not_at_all(tmp_path: Path) -> None:
+    async def test(world: NodeWorld) -> None:
+        made = await world.get(await world.create(pod(container(), container("fake/deaf", "side", None))))
+        name, uid = made["metadata"]["name"], made["metadata"]["uid"]
+        await world.until(name, is_ready)
+        instance, stranger = InstanceKey("default", name, uid), InstanceKey("default", "other", "1")
+        containers = world.runtime.sandboxes[name].containers
+        containers["main"].process.cpu_s, containers["side"].process.memory_bytes = 1.5, 7
+        expected = [ContainerUsage("main", 1.5, 1 << 20), ContainerUsage("side", 0.0, 7)]
+        assert await world.node.usage_of([instance, stranger]) == {instance: expected}
+        containers["side"].crash(1)
+        assert instance not in await world.node.usage_of([instance]), "its loop has not heard of the end yet"
+        await world.until(name, lambda pod: pod["status"]["containerStatuses"][1]["restartCount"] == 1)
+        expected[1] = ContainerUsage("side", 0.0, 1 << 20)  # it begins again
+        assert await world.node.usage_of([instance]) == {instance: expected}
 
     run(tmp_path, test)

@@ -16,7 +16,7 @@ from core.resources.pods import POD
 from core.resources.workloads import DEPLOYMENT
 from core.stats import InstanceLoads, NoLoads
 from core.store.memory import MemoryStore
-from deploy.node import make_node
+from deploy.node import Node, make_node
 from deploy.runtimes.base import Runtime
 from tests.support.runtime import FakeRuntime
 
@@ -69,8 +69,8 @@ def waiting_reason(obj: Json) -> str:
 class NodeWorld:
     """A running node; what tests do to it and see of it."""
 
-    def __init__(self, store: MemoryStore, runtime: FakeRuntime, clock: Clock, folder: Path) -> None:
-        self.store, self.runtime, self.clock, self.folder = store, runtime, clock, folder
+    def __init__(self, node: Node, store: MemoryStore, runtime: FakeRuntime, clock: Clock, folder: Path) -> None:
+        self.node, self.store, self.runtime, self.clock, self.folder = node, store, runtime, clock, folder
         self.writes = 0
 
     async def create(self, obj: Json) -> str:
@@ -146,7 +146,7 @@ async def node_world(
         tasks = [group.create_task(node.run(started.set)), group.create_task(fake.run(lambda: None))]
         await started.wait()
         try:
-            yield NodeWorld(store, fake, clock, folder)
+            yield NodeWorld(node, store, fake, clock, folder)
         finally:
             for task in tasks:
                 task.cancel()

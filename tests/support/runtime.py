@@ -23,6 +23,7 @@ from deploy.runtimes.base import (
     RegistryAuth,
     StartError,
     Tell,
+    Used,
     to_nobody,
 )
 from deploy.runtimes.logfile import LogFile
@@ -45,6 +46,8 @@ class FakeProcess:
         self.thawed.set()
         self.said = b""
         self.last_words = ""
+        self.cpu_s = 0.0
+        self.memory_bytes = 1 << 20
         self._log = log
 
     def write(self, data: bytes, stream: bytes = b"stdout") -> None:
@@ -162,6 +165,9 @@ class FakeContainer:
     async def execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[int, str]:
         self.executed.append(command)
         return self.on_execute(command)
+
+    async def used(self) -> Used | None:
+        return None if self._ended.done() else Used(self.process.cpu_s, self.process.memory_bytes)
 
     def crash(self, code: int, number: int = 0, oom: bool = False) -> None:
         """Ends it so, from outside."""

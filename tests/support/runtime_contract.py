@@ -88,6 +88,24 @@ class RuntimeContract:
 
         self.check(tmp_path, Behavior.SERVES, test)
 
+    def test_what_it_uses_is_told_while_it_runs(self, tmp_path: Path) -> None:
+        async def test(sandbox: Sandbox, plan: PodPlan) -> None:
+            assert sandbox.address is not None
+            container = await sandbox.start(plan.containers[0])
+            assert await http_status(sandbox.address) == 200
+            used = await container.used()
+            assert used is not None
+            assert used.memory_bytes > 0
+            for _ in range(20):
+                await http_status(sandbox.address)
+            later = await container.used()
+            assert later is not None
+            assert later.cpu_s >= used.cpu_s
+            await container.stop(grace_s=10)
+            assert await container.used() is None
+
+        self.check(tmp_path, Behavior.SERVES, test)
+
     def test_one_that_ignores_sigterm_is_killed_after_the_grace(self, tmp_path: Path) -> None:
         async def test(sandbox: Sandbox, plan: PodPlan) -> None:
             container = await sandbox.start(plan.containers[0])
