@@ -10,9 +10,11 @@ from core.errors import PermanentError
 from scalers.base import AnyDefinition
 
 SCALERS: Final[Mapping[str, str]] = {
+    "apache-kafka": "scalers.kafka",
     "cron": "scalers.cron",
     "external": "scalers.external",
     "external-push": "scalers.external",
+    "kafka": "scalers.kafka",
     "postgresql": "scalers.postgresql",
     "redis": "scalers.redis",
     "redis-cluster": "scalers.redis",

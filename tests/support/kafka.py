@@ -1,7 +1,7 @@
 """A real Apache Kafka for tests: one broker of one's own on loopback, its jars from Maven Central, fetched once.
 
-Three listeners: plain, SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512), and SASL over TLS. It can be killed and started
-again on the same ports with what it had stored. `kafka_server()` is the one of this test session.
+Three listeners: plain, SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER), and SASL over TLS. It can be killed and
+started again on the same ports with what it had stored. `kafka_server()` is the one of this test session.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ inter.broker.listener.name=PLAINTEXT
 listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls},\
 CONTROLLER://127.0.0.1:{controller}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
 {logins}
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/server.pem
@@ -75,6 +75,9 @@ _SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _LOGINS = {
     "PLAIN": f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
     **dict.fromkeys(_SCRAM, "org.apache.kafka.common.security.scram.ScramLoginModule required;"),
+    # Any token will do that says who it is of: a JSON Web Token without a signature.
+    "OAUTHBEARER": "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required "
+    'unsecuredLoginStringClaim_sub="kafka";',
 }
 # ApiVersions, version 0, from nobody in particular.
 _QUESTION = struct.pack(">ihhih", 10, 18, 0, 1, -1)

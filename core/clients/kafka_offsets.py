@@ -1,0 +1,141 @@
+"""Where consumer groups stand: what many ask within moments goes to Kafka as one batch, over one connection a broker.
+
+Whoever scales by lag borrows the one of its cluster and user. A batch leaves a few milliseconds after the first
+question, and not before a tenth of a second has passed since the one before: a thousand askers cost as much as their
+answers, and no request each. A batch that hangs holds up nobody who asks after it. What broke is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from kafka import errors as kafka_errors
+
+from core.clients.kafka_access import Access
+from core.clients.kafka_positions import GroupPositions, GroupQuestion
+from core.clients.kafka_terms import now, translate
+from core.clients.kafka_wire import BOOTSTRAP_S, REQUEST_S, Answer, Wire
+from core.errors import PermanentError, TemporaryError
+
+GATHERING_S: Final = 0.005
+APART_S: Final = 0.1
+ANSWER_S: Final = BOOTSTRAP_S + REQUEST_S
+BATCHES_MAX: Final = 4
+"""Under way at once. One that hangs keeps its askers, so the others' next questions are in a batch without them."""
+
+_Waiting = tuple[GroupQuestion, "asyncio.Future[GroupPositions]"]
+
+
+class Offsets:
+    """One cluster, as one user. Connects when it is first asked."""
+
+    def __init__(self, access: Access, client_id: str) -> None:
+        self._access = access
+        self._client_id = client_id
+        self._waiting: list[_Waiting] = []
+        self._planned: asyncio.TimerHandle | None = None
+        self._sent_at = 0.0
+        self._under_way = 0
+        self._wire: Wire | None = None
+        self._closings: set[asyncio.Future[None]] = set()
+
+    async def ask(self, question: GroupQuestion) -> GroupPositions:
+        """TemporaryError, PermanentError: nothing is known. It takes ANSWER_S at most."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[GroupPositions] = loop.create_future()
+        self._waiting.append((question, answer))
+        self._plan()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        except TimeoutError:
+            raise TemporaryError(f"Kafka at {self._where} did not answer within {ANSWER_S:g} s") from None
+
+    async def close(self) -> None:
+        if self._planned is not None:
+            self._planned.cancel()
+        self._drop(self._wire)
+        if self._closings:
+            await asyncio.wait(self._closings)
+
+    @property
+    def _where(self) -> str:
+        return ",".join(self._access.servers)
+
+    def _plan(self) -> None:
+        """The next batch, where somebody waits and none is planned yet."""
+        if self._planned is None and self._waiting and self._under_way < BATCHES_MAX:
+            wait_s = max(GATHERING_S, self._sent_at + APART_S - now())
+            self._planned = asyncio.get_running_loop().call_later(wait_s, self._send)
+
+    def _send(self) -> None:
+        self._planned = None
+        batch = [each for each in self._waiting if not each[1].done()]  # some may have given up
+        self._waiting = []
+        if not batch:
+            return
+        try:
+            wire = self._wire = self._wire or Wire(self._access, self._client_id)
+        except (PermanentError, kafka_errors.KafkaError) as error:
+            self._fail(batch, error)
+            return
+        self._sent_at = now()
+        self._under_way += 1
+        loop = asyncio.get_running_loop()
+        wire.read([question for question, _ in batch], partial(self._tell, loop, wire, batch))
+
+    def _tell(
+        self, loop: asyncio.AbstractEventLoop, wire: Wire, batch: Sequence[_Waiting], told: Sequence[Answer] | Exception
+    ) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is no more, and nobody waits
+            loop.call_soon_threadsafe(self._told, wire, batch, told)
+
+    def _told(self, wire: Wire, batch: Sequence[_Waiting], told: Sequence[Answer] | Exception) -> None:
+        self._under_way -= 1
+        if isinstance(told, Exception):
+            self._drop(wire)
+            self._fail(batch, told)
+        else:
+            for (_, future), answer in zip(batch, told, strict=True):
+                if future.done():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(self._translated(answer))
+                else:
+                    future.set_result(answer)
+        self._plan()
+
+    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(self._translated(error))
+
+    def _drop(self, wire: Wire | None) -> None:
+        """It will be made anew; it would remember a refused password, and addresses that nobody answers at any more."""
+        if wire is None:
+            return
+        if wire is self._wire:
+            self._wire = None
+        closing = asyncio.get_running_loop().run_in_executor(None, wire.close)
+        self._closings.add(closing)
+        closing.add_done_callback(self._closings.discard)
+
+    def _translated(self, error: Exception) -> Exception:
+        """Without secrets. A refusal may end without a change of ours: a password is set, a permission given."""
+        if isinstance(error, PermanentError):
+            return error
+        if isinstance(error, kafka_errors.SaslAuthenticationFailedError):
+            said = f"Kafka at {self._where} refuses the user {self._access.user!r}: wrong name or password"
+            if self._access.oauth is not None:
+                said = f"Kafka at {self._where} was shown no token that it takes: {error}"
+        elif isinstance(error, kafka_errors.NodeNotReadyError):
+            said = f"no broker of Kafka at {self._where} can be reached at present"
+        else:
+            said = f"{translate(error)} ({self._where})"
+            if self._access.mechanism and isinstance(error, kafka_errors.KafkaConnectionError):
+                said += f"; a server that refuses the user {self._access.user!r} may look like this, too"
+        return TemporaryError(self._access.masked(said))
