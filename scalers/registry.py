@@ -16,6 +16,7 @@ SCALERS: Final[Mapping[str, str]] = {
     "external-push": "scalers.external",
     "kafka": "scalers.kafka",
     "postgresql": "scalers.postgresql",
+    "prometheus": "scalers.prometheus",
     "redis": "scalers.redis",
     "redis-cluster": "scalers.redis",
     "redis-cluster-streams": "scalers.redis",

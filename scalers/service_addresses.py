@@ -31,7 +31,8 @@ async def addresses_of(store: Store, address: str, namespace: str) -> list[str]:
     if service["spec"].get("type") == "ExternalName":
         return [f"{service['spec'].get('externalName', host)}:{port}"]
     where = f"Service {space or namespace}/{name}"
-    named = [each.get("name", "") for each in service["spec"].get("ports") or () if each.get("port") == int(port)]
+    ports = service["spec"].get("ports") or ()
+    named = [each.get("name", "") for field in ("port", "targetPort") for each in ports if each.get(field) == int(port)]
     if not named:
         raise TemporaryError(f"{where} has no port {port}")
     slices = await store.list(ENDPOINT_SLICE, space or namespace, {SERVICE_NAME_LABEL: name})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +16,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from core.clients.tls import ClientTls
 from core.errors import PermanentError, TemporaryError
 
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -26,22 +26,15 @@ CONNECTIONS_PER_HOST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TlsAccess:
-    """PEM texts: `ca` is trusted beside the machine's own, `certificate` and `key` are shown to the server."""
-
-    ca: str = field(default="", repr=False)
-    certificate: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
+    """`host` is what the server shall be called, where the URL only says how it is reached."""
+
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "GET"
     body: bytes | None = field(default=None, repr=False)
     timeout_s: float = TIMEOUT_S
+    host: str = ""  # with its port, as in the header Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +47,8 @@ class Answer:
 class HttpReader:
     """Connections of one TLS access, opened on use and kept. To be lent by `Pools`."""
 
-    def __init__(self, tls: TlsAccess | None = None) -> None:
-        self._tls = tls or TlsAccess()
+    def __init__(self, tls: ClientTls | None = None) -> None:
+        self._tls = tls or ClientTls()
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, question: Question) -> Answer:
@@ -77,9 +70,18 @@ class HttpReader:
         session = self._open()
         timeout = aiohttp.ClientTimeout(total=question.timeout_s)
         headers = CIMultiDict(question.headers)
+        if question.host:
+            headers["Host"] = question.host
+        called = URL(f"//{question.host}").host if question.host else None
         try:
             async with session.request(
-                question.method, url, data=question.body, headers=headers, timeout=timeout, allow_redirects=False
+                question.method,
+                url,
+                data=question.body,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                server_hostname=called if url.scheme == "https" else None,
             ) as response:
                 body = await _body(response, url)
                 redirected = response.status in (301, 302, 303, 307, 308) and question.method == "GET"
@@ -93,7 +95,7 @@ class HttpReader:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                ssl=_context(self._tls), limit=0, limit_per_host=CONNECTIONS_PER_HOST, ttl_dns_cache=10
+                ssl=self._tls.context(), limit=0, limit_per_host=CONNECTIONS_PER_HOST, ttl_dns_cache=10
             )
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
@@ -158,23 +160,3 @@ def _reason(error: Exception) -> str:
 
 def _certificate(error: Exception) -> str:
     return error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
-
-
-def _context(tls: TlsAccess) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context()
-        if tls.ca:
-            context.load_verify_locations(cadata=tls.ca)
-        if not tls.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if tls.certificate:
-            with tempfile.NamedTemporaryFile("w") as chain:  # only files are taken
-                chain.write(f"{tls.certificate}\n{tls.key}\n")
-                chain.flush()
-                context.load_cert_chain(chain.name)
-    except (ssl.SSLError, ValueError):
-        pass
-    else:
-        return context
-    raise PermanentError("ca, cert and key must be PEM, and key belong to cert", "InvalidCertificate")

@@ -14,7 +14,8 @@ from urllib.parse import quote_plus, urlencode
 
 import orjson
 
-from core.clients.http_reader import HttpReader, Question, TlsAccess
+from core.clients.http_reader import HttpReader, Question
+from core.clients.tls import ClientTls
 from core.clock import Clock
 from core.errors import PermanentError, TemporaryError
 
@@ -41,7 +42,7 @@ class TokenWay:
     client_secret: str = field(default="", repr=False)
     scopes: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    tls: TlsAccess = field(default_factory=TlsAccess)
+    tls: ClientTls = field(default_factory=ClientTls)
 
 
 class TokenSource:

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from core.clients.http_reader import Answer, HttpReader, Question, TlsAccess, shown
+from core.clients.http_reader import Answer, HttpReader, Question, shown
+from core.clients.tls import ClientTls
 from core.errors import PermanentError, TemporaryError
 from tests.support.answering import Answering, Asked, ok
 from tests.support.functions import free_port
@@ -114,9 +115,9 @@ def test_what_is_no_url_is_refused_without_being_shown(url: str) -> None:
 
 
 def test_certificates_that_are_none() -> None:
-    with pytest.raises(PermanentError, match="must be PEM") as caught:
-        asyncio.run(_once(Question("https://127.0.0.1:1/"), TlsAccess(certificate="x", key=PLANTED)))
-    assert caught.value.__context__ is None
+    with pytest.raises(PermanentError, match="certificates cannot be used") as caught:
+        asyncio.run(_once(Question("https://127.0.0.1:1/"), ClientTls(certificate="x", key=PLANTED)))
+    assert PLANTED not in str(caught.value)
 
 
 def test_tls(tmp_path: Path) -> None:
@@ -125,23 +126,26 @@ def test_tls(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "chain.pem")
 
-    async def run(tls: TlsAccess) -> bytes:
+    async def run(tls: ClientTls) -> bytes:
         async with Answering(lambda _: ok(b"safe"), context) as server:
-            return (await _once(Question(server.url.replace("127.0.0.1", "localhost")), tls)).body
+            host = server.url.removeprefix("https://").replace("127.0.0.1", "localhost")
+            found = await _once(Question(server.url, host=host), tls)
+            assert server.asked[-1].headers["host"] == host
+            return found.body
 
-    assert asyncio.run(run(TlsAccess(ca=certificate))) == b"safe"
-    assert asyncio.run(run(TlsAccess(verify=False))) == b"safe"
+    assert asyncio.run(run(ClientTls(ca=certificate))) == b"safe"
+    assert asyncio.run(run(ClientTls(check=False))) == b"safe"
     with pytest.raises(TemporaryError, match="has a certificate that is not trusted: self-signed certificate"):
-        asyncio.run(run(TlsAccess()))
+        asyncio.run(run(ClientTls()))
 
 
 def test_the_key_of_a_certificate_is_not_shown() -> None:
-    assert PLANTED not in repr(TlsAccess(PLANTED, PLANTED, PLANTED))
+    assert PLANTED not in repr(ClientTls(key=PLANTED, key_password=PLANTED))
     assert PLANTED not in repr(Question(PLANTED, {"A": PLANTED}, body=PLANTED.encode()))
     assert shown(f"https://me:{PLANTED}@host:1/path?{PLANTED}#{PLANTED}") == "https://host:1/path"
 
 
-async def _once(question: Question, tls: TlsAccess | None = None) -> Answer:
+async def _once(question: Question, tls: ClientTls | None = None) -> Answer:
     reader = HttpReader(tls)
     try:
         return await reader.ask(question)
