@@ -1,8 +1,8 @@
 """Where consumer groups stand: what many ask within moments goes to Kafka as one batch, over one connection a broker.
 
 Whoever scales by lag borrows the one of its cluster and user. A batch leaves a few milliseconds after the first
-question, and not before a tenth of a second has passed since the one before: a thousand askers cost as much as their
-answers, and no request each. A batch that hangs holds up nobody who asks after it. What broke is made anew.
+question, and a small one not before a tenth of a second has passed since the one before: a thousand askers cost as much
+as their answers, and no request each. A batch that hangs holds up nobody who asks after it. What broke is made anew.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from core.errors import PermanentError, TemporaryError
 
 GATHERING_S: Final = 0.005
 APART_S: Final = 0.1
+FULL: Final = 32
+"""So many do not wait for others: what they cost together is theirs, and not the batch's."""
 ANSWER_S: Final = BOOTSTRAP_S + REQUEST_S
 BATCHES_MAX: Final = 4
 """Under way at once. One that hangs keeps its askers, so the others' next questions are in a batch without them."""
@@ -48,6 +50,9 @@ class Offsets:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[GroupPositions] = loop.create_future()
         self._waiting.append((question, answer))
+        if len(self._waiting) == FULL and self._planned is not None:
+            self._planned.cancel()
+            self._planned = None
         self._plan()
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -69,7 +74,8 @@ class Offsets:
     def _plan(self) -> None:
         """The next batch, where somebody waits and none is planned yet."""
         if self._planned is None and self._waiting and self._under_way < BATCHES_MAX:
-            wait_s = max(GATHERING_S, self._sent_at + APART_S - now())
+            apart_s = APART_S if len(self._waiting) < FULL else 0.0
+            wait_s = max(GATHERING_S, self._sent_at + apart_s - now())
             self._planned = asyncio.get_running_loop().call_later(wait_s, self._send)
 
     def _send(self) -> None:

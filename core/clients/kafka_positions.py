@@ -35,6 +35,6 @@ class Position(NamedTuple):
 class GroupPositions:
     """`missing`: topic → why its partitions are not known. `begun`: the group has committed something, somewhere."""
 
-    positions: Mapping[Partition, Position]
+    positions: dict[Partition, Position]
     missing: Mapping[str, str]
     begun: bool

@@ -18,6 +18,7 @@ from kafka.protocol.consumer import ListOffsetsRequest, OffsetFetchRequest
 from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 
 from core.clients.kafka_access import Access
+from core.clients.kafka_markers import Markers, Stretch, look
 from core.clients.kafka_positions import GroupPositions, GroupQuestion, Partition, Position
 from core.clients.kafka_terms import now
 
@@ -69,6 +70,7 @@ class Wire:
         self._brokers = KafkaConnectionManager(self._net, **settings)
         self._leaders: dict[str, tuple[float, Leaders]] = {}  # topic → until when it is known, and its leaders
         self._coordinators: dict[str, int] = {}
+        self._markers = Markers()
         self._resting: dict[int, float] = {}  # broker → until when it is not asked
         self._net.start()
 
@@ -105,12 +107,14 @@ class Wire:
             if committed[each.group].get((topic, number)) != ends.get((topic, number), 0)
         }
         starts, _ = await self._offsets(_only(leaders, unread & ends.keys()), EARLIEST)
-        return [
+        answers: list[Answer] = [
             refused[each.group]
             if each.group in refused
             else _positions(each, committed[each.group], leaders, (starts, ends), (missing, lost))
             for each in questions
         ]
+        await self._tell_marks([each.positions for each in answers if isinstance(each, GroupPositions)], leaders)
+        return answers
 
     async def _reach(self) -> None:
         """Any of the servers that were named. The client itself would try again and again, and never say why."""
@@ -248,6 +252,27 @@ class Wire:
             wanted = {each: anew[each[0]][each[1]] for each in moved if each[1] in anew.get(each[0], ())}
         return found, {each: error for each, error in errors.items() if each not in found}
 
+    async def _tell_marks(self, found: Sequence[dict[Partition, Position]], leaders: Mapping[str, Leaders]) -> None:
+        """Of groups that have nothing but marks of transactions before them."""
+        before = [(of, stretch) for of in found for each, at in of.items() if (stretch := _stretch(each, at))]
+        due = {each: leaders[each.topic][each.number] for each in self._markers.due({s for _, s in before}, now())}
+        by_node = _by_value(due)
+        answers = await self._together(self._send(look(named), node) for node, named in by_node.items())
+        for named, answer in zip(by_node.values(), answers, strict=True):
+            if isinstance(answer, Exception):
+                continue  # they count as records, and are looked at another time
+            records = {
+                (topic.topic, part.partition_index): bytes(part.records or b"")
+                for topic in answer.responses
+                for part in topic.partitions
+            }
+            for each in named:
+                self._markers.tell(each, records.get((each.topic, each.number), b""))
+        for of, stretch in before:
+            if self._markers.only(stretch):
+                each = (stretch.topic, stretch.number)
+                of[each] = of[each]._replace(markers_only=True)
+
     async def _ask(self, request: Any) -> Any:
         """Any broker, and another one where that does not answer."""
         try:
@@ -339,6 +364,12 @@ def _positions(
             problem = _name(lost[each]) if each in lost else ""
             positions[each] = Position(committed.get(each), ends.get(each), starts.get(each), problem=problem)
     return GroupPositions(positions, absent, begun=bool(committed))
+
+
+def _stretch(each: Partition, found: Position) -> Stretch | None:
+    if found.committed is None or found.end is None or found.committed >= found.end:
+        return None
+    return Stretch(*each, max(found.committed, found.start or 0), found.end)
 
 
 def _error(code: int, about: str) -> Exception:
