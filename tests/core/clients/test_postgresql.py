@@ -154,7 +154,7 @@ def test_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         async def story(client: PostgresClient) -> None:
             server.freeze()
             began = time.monotonic()
-            with pytest.raises(TemporaryError, match=r"cannot be reached: .*timeout expired"):
+            with pytest.raises(TemporaryError, match=r"does not answer within|timeout expired"):
                 await client.first_row("SELECT 1")
             took = time.monotonic() - began
             server.thaw()
