@@ -15,6 +15,7 @@ SCALERS: Final[Mapping[str, str]] = {
     "external": "scalers.external",
     "external-push": "scalers.external",
     "kafka": "scalers.kafka",
+    "mysql": "scalers.mysql",
     "postgresql": "scalers.postgresql",
     "prometheus": "scalers.prometheus",
     "redis": "scalers.redis",
