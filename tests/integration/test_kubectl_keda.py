@@ -140,7 +140,7 @@ def test_an_authentication_of_the_whole_platform(kubectl: Kubectl) -> None:
         assert "unchanged" in kubectl("apply", "-f", "-", stdin=CLUSTER)
         for name in ("cta", "clustertriggerauth", "clustertriggerauthentications.keda.sh"):
             assert lines(kubectl("get", name))[0] == ["NAME", "PODIDENTITY", "SECRET", "ENV", "VAULTADDRESS"]
-        assert "one with a JSON object of parameters" in kubectl("explain", "cta.spec.filePath")
+        assert "one with a JSON object of" in kubectl("explain", "cta.spec.filePath")
     finally:
         kubectl("delete", "cta", "file-based-auth", "--ignore-not-found")
 
