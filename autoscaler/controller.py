@@ -7,7 +7,7 @@ the `StatisticBus`, nowhere else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from sys import intern
 from typing import Any
 
@@ -16,26 +16,22 @@ import structlog
 
 from autoscaler.decisions import Decision
 from autoscaler.loop import Loop
+from autoscaler.sights import Sight, name_of, named, nothing_kept
 from autoscaler.spec import ScaleSpec, resolve_spec
 from core.clock import Clock
-from core.errors import Expired
 from core.resources.autoscaling import POD_AUTOSCALER, PodAutoscaler
 from core.resources.core_v1 import CONFIG_MAP
-from core.resources.meta import Json, Kind
+from core.resources.meta import Json
 from core.resources.pods import POD
 from core.resources.serving_labels import REVISION_LABEL
 from core.resources.workloads import DEPLOYMENT
 from core.settings.autoscaler import AutoscalerSettings
 from core.settings.config_maps import AUTOSCALER, SYSTEM_NAMESPACE, settings_of
 from core.stats import RevisionKey, StatisticBus
-from core.store.base import EventType, Store
-from core.store.scanning import scan
+from core.store.base import Store
 from core.tasks import Started
 
 log = structlog.get_logger()
-
-See = Callable[[Json, bool], None]
-"""Takes an object and whether it is (still) there."""
 
 
 class Autoscaler:
@@ -52,16 +48,16 @@ class Autoscaler:
 
     async def run(self, started: Started) -> None:
         """Started once everything there is has been seen, so that no request is early after that."""
-        sights: tuple[tuple[Kind[Any], str | None, See], ...] = (
-            (CONFIG_MAP, SYSTEM_NAMESPACE, self._see_config_map),
-            (DEPLOYMENT, None, self._see_deployment),
-            (POD, None, self._see_pod),
-            (POD_AUTOSCALER, None, self._see_autoscaler),
+        sights: tuple[Sight[Any], ...] = (
+            Sight(CONFIG_MAP, self._see_config_map, nothing_kept, named, SYSTEM_NAMESPACE),
+            Sight(DEPLOYMENT, self._see_deployment, nothing_kept, named),
+            Sight(POD, self._see_pod, _revision, _gone),
+            Sight(POD_AUTOSCALER, self._see_autoscaler, nothing_kept, named),
         )
         async with asyncio.TaskGroup() as group:
-            for kind, namespace, see in sights:
+            for sight in sights:
                 listed = asyncio.Event()
-                group.create_task(self._watch(kind, namespace, see, listed), name=f"autoscaler:{kind.plural}")
+                group.create_task(sight.follow(self._store, listed), name=f"autoscaler:{sight.kind.plural}")
                 await listed.wait()
             group.create_task(self._loop.run(started), name="autoscaler:loop")
 
@@ -69,32 +65,9 @@ class Autoscaler:
         """The last decisions about a revision, oldest first: for `explain`."""
         return self._loop.decisions(RevisionKey(namespace, revision))
 
-    async def _watch(self, kind: Kind[Any], namespace: str | None, see: See, listed: asyncio.Event) -> None:
-        """Shows `see` every object once, then every change; and again from the start when a change was lost."""
-        present: dict[tuple[str, str], str] = {}  # name → revision, which a Pod must be known by when it is gone
-        while True:
-            objects, since = await scan(self._store, kind, namespace)
-            before, present = present, {}
-            for obj in objects:
-                present[_name(obj)] = _revision(obj)
-                see(obj, True)
-            for name in before.keys() - present.keys():
-                see(_gone(name, before[name]), False)
-            listed.set()
-            try:
-                async with self._store.watch(kind, namespace, since=since) as changes:
-                    async for event in changes:
-                        if event.type is EventType.BOOKMARK:
-                            continue
-                        there = event.type is not EventType.DELETED
-                        if there:
-                            present[_name(event.object)] = _revision(event.object)
-                        else:
-                            present.pop(_name(event.object), None)
-                        see(event.object, there)
-                return
-            except Expired:
-                log.info("watch fell behind, listing again", kind=kind.resource)
+    def set_floor(self, revision: RevisionKey, floor: int) -> None:
+        """As `Loop.set_floor`: for the loop of ScaledObjects."""
+        self._loop.set_floor(revision, floor)
 
     def _see_autoscaler(self, obj: Json, there: bool) -> None:
         key = _revision_key(obj, obj["metadata"]["name"])
@@ -113,7 +86,7 @@ class Autoscaler:
         self._loop.see_replicas(key.namespace, target, self._replicas.get((key.namespace, target)))
 
     def _see_deployment(self, obj: Json, there: bool) -> None:
-        name = _name(obj)
+        name = name_of(obj)
         if there:
             self._replicas[name] = replicas = obj["spec"].get("replicas", 1)
             self._loop.see_replicas(*name, replicas)
@@ -153,10 +126,6 @@ class Autoscaler:
     def _spec(self, autoscaler: PodAutoscaler) -> ScaleSpec:
         spec = resolve_spec(autoscaler, self._settings)
         return self._specs.setdefault(spec, spec)
-
-
-def _name(obj: Json) -> tuple[str, str]:
-    return intern(obj["metadata"].get("namespace", "")), intern(obj["metadata"]["name"])
 
 
 def _revision(obj: Json) -> str:

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     GRACE = "Grace"
     ZERO = "Zero"
     NOT_REQUEST_DRIVEN = "NotRequestDriven"
+    TRIGGERS = "Triggers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,14 @@ class ScaleState:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is. `stable` and `panic` are averages, None where nobody knows; `replicas` is the Deployment's."""
+    """What is. `stable` and `panic` are averages, None where nobody knows; `replicas` is the Deployment's; `floor` is
+    what triggers of a ScaledObject ask for beside requests."""
 
     ready: int
     stable: float | None
     panic: float | None
     replicas: int
+    floor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,10 @@ def conclude(spec: ScaleSpec, state: ScaleState, kpa: KpaResult, observed: Obser
     want = state.want if kpa.want is None else kpa.want
     state = replace(state, kpa=kpa.state, want=want)
     if want is None and state.phase is not Phase.ACTIVATING:
-        return Outcome(state, kpa, None, None, kpa.reasons)
-    bounded, bit = _bounded(spec, state, want or 0)
+        if observed.floor <= observed.replicas:
+            return Outcome(state, kpa, None, None, kpa.reasons)
+        want = observed.replicas  # of requests nothing is known, of triggers it is
+    bounded, bit = _bounded(spec, state, want or 0, observed.floor)
     state, desired, applied, why = _toward(spec, state, observed, bounded, now)
     return Outcome(
         state=state if desired is None else replace(state, desired=desired),
@@ -111,17 +116,20 @@ def conclude(spec: ScaleSpec, state: ScaleState, kpa: KpaResult, observed: Obser
     )
 
 
-def _bounded(spec: ScaleSpec, state: ScaleState, want: int) -> tuple[int, tuple[Reason, ...]]:
+def _bounded(spec: ScaleSpec, state: ScaleState, want: int, floor: int) -> tuple[int, tuple[Reason, ...]]:
     minimum, name = spec.min_scale, Reason.MIN_SCALE
     if spec.metric is Metric.NONE:
         name = Reason.NOT_REQUEST_DRIVEN
     if spec.initial_scale > max(1, minimum) and not state.initialized and spec.kpa.reachable:
         minimum, name = spec.initial_scale, Reason.INITIAL_SCALE  # 1 does not act: scale to zero waits for it anyway
+    bit: tuple[Reason, ...] = ()
+    if floor > max(want, minimum):
+        want, bit = floor, (Reason.TRIGGERS,)
     if want < minimum:
         return minimum, (name,)
     if 0 < spec.max_scale < want:
-        return spec.max_scale, (Reason.MAX_SCALE,)
-    return want, ()
+        return spec.max_scale, (*bit, Reason.MAX_SCALE)
+    return want, bit
 
 
 def _toward(

@@ -91,6 +91,7 @@ def as_json(decision: Decision) -> Json:
         "metric": spec.metric.value,
         "stable": decision.observed.stable,
         "panic": decision.observed.panic,
+        "floor": decision.observed.floor,
         "target": spec.kpa.target,
         "demandStable": outcome.kpa.demand_stable,
         "demandPanic": outcome.kpa.demand_panic,
@@ -151,6 +152,7 @@ def _numbers(decision: Decision) -> dict[str, object]:
         "deadline": format_duration(spec.progress_deadline_s),
         "retention": format_duration(spec.retention_s),
         "grace": format_duration(spec.grace_s),
+        "floor": decision.observed.floor,
     }
 
 
@@ -174,4 +176,5 @@ _BITS: Final[dict[KpaReason | Reason, str]] = {
     Reason.GRACE: "inactive; the last one stays for the grace period {grace}",
     Reason.ZERO: "no requests, so none is needed",
     Reason.NOT_REQUEST_DRIVEN: "at least {min}",
+    Reason.TRIGGERS: "raised to {floor} by the triggers of its ScaledObject",
 }

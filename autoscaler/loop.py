@@ -50,6 +50,7 @@ class Loop:
         self._awake: dict[RevisionKey, Scaled] = {}
         self._cooling: dict[RevisionKey, Scaled] = {}  # asleep, with windows that are not silent yet
         self._early: dict[RevisionKey, RequestStatistic] = {}
+        self._floors: dict[RevisionKey, int] = {}  # above zero; also of revisions that are not here yet
         self._due: dict[RevisionKey, Cause] = {}
         self._urgent: dict[RevisionKey, None] = {}
         self._work = asyncio.Event()
@@ -97,6 +98,18 @@ class Loop:
         scaled = self._revisions.get(key)
         if scaled is not None and scaled.ready != ready:
             scaled.ready = ready
+            self._awaken(scaled, Cause.CHANGE)
+
+    def set_floor(self, key: RevisionKey, floor: int) -> None:
+        """What triggers of a ScaledObject ask for: a revision has at least so many, whatever requests do."""
+        if floor == self._floors.get(key, 0):
+            return
+        if floor > 0:
+            self._floors[key] = floor
+        else:
+            del self._floors[key]
+        scaled = self._revisions.get(key)
+        if scaled is not None:
             self._awaken(scaled, Cause.CHANGE)
 
     def respec(self, resolve: Callable[[RevisionKey], ScaleSpec | None]) -> None:
@@ -215,14 +228,14 @@ class Loop:
     def _outcome(
         self, scaled: Scaled, state: ScaleState, replicas: int, cause: Cause, now: float
     ) -> tuple[Observation, Outcome]:
-        spec, metrics = scaled.spec, scaled.metrics
+        spec, metrics, floor = scaled.spec, scaled.metrics, self._floors.get(scaled.key, 0)
         if cause is Cause.CHANGE:
-            observed = Observation(scaled.ready, None, None, replicas)
+            observed = Observation(scaled.ready, None, None, replicas, floor)
             return observed, conclude(spec, state, KpaResult(state.kpa, None), observed, now)
         if metrics is None:
             metrics = scaled.metrics = Metrics()
         stable, panic = metrics.averages(spec, replicas > 0, now)
-        observed = Observation(scaled.ready, stable, panic, replicas)
+        observed = Observation(scaled.ready, stable, panic, replicas, floor)
         return observed, decide(spec, state, observed, now)
 
     def _put_to_sleep(self, scaled: Scaled) -> None:

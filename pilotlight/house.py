@@ -57,6 +57,7 @@ from pilotlight.eventing_wing import Surroundings, make_eventing
 from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses
 from pilotlight.scaling_admission import ScalingAdmission
+from pilotlight.scaling_wing import make_scaling
 from pilotlight.thrift import Thrift
 from pilotlight.top import Top
 
@@ -106,6 +107,7 @@ def make_house(
     eventing = make_eventing(
         Surroundings(store, clock, recorder, addresses.hosts, settings.current, activator, sites, data_dir)
     )
+    scaling = make_scaling(store, clock, bus, autoscaler.set_floor)
     preparing = Preparation(store, planner, node.volumes)
     local = [
         *make_local_controllers(store, clock, activator, recorder),
@@ -126,6 +128,7 @@ def make_house(
             (controller.name, controller.run)
             for controller in [*local, *make_controllers(world), *eventing.controllers]
         ),
+        *scaling.controllers,
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
         ("events", EventExpiry(store, clock).run),

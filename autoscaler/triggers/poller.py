@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -37,6 +37,7 @@ EARLY_PER_S: Final = 100.0
 """Readings before their polling interval is over, of all triggers together."""
 CLOSE_S: Final = 2.0
 """For a scaler to give back what it holds."""
+NO_TROUBLE: Final[Mapping[int, str]] = {}
 _STEADY_S: Final = 60.0
 """A stream that has lasted so long had begun well."""
 
@@ -75,14 +76,19 @@ class Poller:
         finally:
             await self._close_all()
 
-    def place(self, owner: Owner, triggers: Sequence[Trigger], polling_s: float) -> None:
-        """An owner has these triggers from now on. Those that are as they were keep their scalers and readings."""
+    def place(
+        self, owner: Owner, triggers: Sequence[Trigger], polling_s: float, troubles: Mapping[int, str] = NO_TROUBLE
+    ) -> None:
+        """An owner has these triggers from now on. Those that are as they were keep their scalers and readings.
+
+        `troubles` are what is wrong with some of them, by index: they are never asked.
+        """
         before = {source.trigger.index: source for source in self._sources.get(owner, ())}
         kept: list[Source] = []
         for trigger in triggers:
-            source = before.get(trigger.index)
-            if source is None or source.trigger != trigger:
-                source = Source(trigger, polling_s)
+            source, trouble = before.get(trigger.index), troubles.get(trigger.index, "")
+            if source is None or source.trigger != trigger or source.trouble != trouble:
+                source = Source(trigger, polling_s, trouble)
                 self._timers.set(source, self._clock.monotonic())
             else:
                 del before[trigger.index]

@@ -62,11 +62,13 @@ class Source:
         "targets",
         "took_s",
         "trigger",
+        "trouble",
     )
 
-    def __init__(self, trigger: Trigger, polling_s: float) -> None:
+    def __init__(self, trigger: Trigger, polling_s: float, trouble: str = "") -> None:
         self.owner = Owner(trigger.owner_kind, trigger.owner)
         self.trigger = trigger
+        self.trouble = trouble  # why there cannot be a scaler, as long as the trigger is as it is
         self.polling_s = polling_s
         self.scaler: Scaler | None = None
         self.targets: Sequence[Target] = ()
@@ -134,6 +136,8 @@ class Source:
     async def _read(self, make: Make) -> tuple[Sequence[Target], Sequence[Reading]]:
         if self.scaler is None:
             try:
+                if self.trouble:
+                    raise PermanentError(self.trouble)
                 self.scaler = await make(self.trigger)
             except PermanentError:
                 self.permanent = True

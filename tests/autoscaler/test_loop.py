@@ -288,3 +288,32 @@ async def test_made_traffic() -> None:
     assert turns == 0, "never up and down in two seconds"
     assert replicas[-1] == 0
     assert max(replicas) <= 20
+
+
+async def test_triggers_wake_a_revision_hold_it_and_let_it_sleep_again() -> None:
+    """What a ScaledObject of a Service asks for: the greater of both, and zero only when both say so."""
+    world = World()
+    async with world.running():
+        await world.revision(0, target="10")
+        world.autoscaler.set_floor(KEY, 3)
+        await settle()
+        assert await world.replicas() == 3
+        await world.follow()
+        assert (await world.active())[0] == "True"
+        assert set(await world.play([0.0] * 120)) == {3}
+        assert max(await world.play([50.0] * 20)) >= 5
+        world.autoscaler.set_floor(KEY, 1)
+        assert (await world.play([0.0] * 200))[-1] == 1
+        world.autoscaler.set_floor(KEY, 0)
+        assert (await world.play([0.0] * 200))[-1] == 0
+        assert (await world.active()) == ("False", "NoTraffic")
+        words = [decision.outcome.reasons for decision in world.autoscaler.decisions(KEY.namespace, KEY.name)]
+        assert any(Reason.TRIGGERS in reasons for reasons in words)
+
+
+async def test_a_floor_may_come_before_its_revision_and_is_bounded_by_max_scale() -> None:
+    world = World()
+    async with world.running():
+        world.autoscaler.set_floor(KEY, 9)
+        await world.revision(0, max_scale="4")
+        assert await world.replicas() == 4

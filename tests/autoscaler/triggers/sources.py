@@ -27,6 +27,7 @@ class Pond:
     hangs: bool = False
     quality: Quality = Quality.WHOLE
     breaks: bool = False  # the stream
+    password: str = ""  # that the last scaler came with
     asked: list[float] = field(default_factory=list)
     made: int = 0
     closed: int = 0
@@ -52,6 +53,7 @@ class PondScaler:
         self._clock = clock
         self._target = Target(f"pond-{parameters.pond}", parameters.target, parameters.activation)
         pond.made += 1
+        pond.password = parameters.password
 
     async def targets(self) -> Sequence[Target]:
         return (self._target,)

@@ -1,0 +1,40 @@
+"""The half of the house that scales by triggers: what scalers share, and the loops that ask them. Nothing runs yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from autoscaler.triggers.controller import ScaledObjects
+from autoscaler.triggers.loop import Floor
+from core.clock import Clock
+from core.stats import StatisticBus
+from core.store.base import Store
+from core.tasks import Service
+from scalers.base import World
+from scalers.pools import Pools
+
+AUTH_FILES: Final = "PILOTLIGHT_AUTH_FILES"
+"""The variable that names the folder in which a ClusterTriggerAuthentication may read files."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingWing:
+    """`controllers` run beside those of the house."""
+
+    world: World
+    objects: ScaledObjects
+
+    @property
+    def controllers(self) -> Sequence[tuple[str, Service]]:
+        return (("scaledobjects", self.objects.run),)
+
+
+def make_scaling(store: Store, clock: Clock, statistics: StatisticBus, floor: Floor) -> ScalingWing:
+    """`floor` is where the loop of requests hears how many a revision has at least."""
+    files = os.environ.get(AUTH_FILES)
+    world = World(clock, store, statistics, Pools(), auth_files=Path(files) if files else None)
+    return ScalingWing(world, ScaledObjects(world, floor))
