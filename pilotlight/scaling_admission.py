@@ -123,27 +123,26 @@ async def _scaler_remarks(trigger: Trigger, bounds: Bounds) -> Sequence[str]:
 
 
 def _check_requests(obj: Json, deployment: Json) -> list[FieldError]:
-    """cpu and memory are measured against what containers request."""
-    errors = []
+    """cpu and memory are measured against what containers request, or the Pod as a whole does."""
+    pod, errors = deployment["spec"]["template"]["spec"], []
     for index, trigger in enumerate(obj["spec"]["triggers"]):
-        resource = trigger["type"]
-        if resource not in RESOURCE_TRIGGERS:
+        resource, only = trigger["type"], trigger["metadata"].get("containerName")
+        if resource not in RESOURCE_TRIGGERS or (not only and _requests(pod, resource)):
             continue
-        only = trigger["metadata"].get("containerName")
         errors += [
             FieldError(
                 f"spec.triggers[{index}]",
                 f"measures {resource}, but container {container['name']} of Deployment "
                 f"{deployment['metadata']['name']} requests none: set its resources.requests.{resource}",
             )
-            for container in deployment["spec"]["template"]["spec"]["containers"]
+            for container in pod["containers"]
             if only in (None, "", container["name"]) and not _requests(container, resource)
         ]
     return errors
 
 
-def _requests(container: Json, resource: str) -> bool:
+def _requests(part: Json, resource: str) -> bool:
     """As a request, or as a limit, which is one where there is none."""
-    resources = container.get("resources") or {}
+    resources = part.get("resources") or {}
     said = [(resources.get(field) or {}).get(resource) for field in ("requests", "limits")]
     return any(parse_quantity(each) > 0 for each in said if each is not None)

@@ -114,6 +114,19 @@ async def test_cpu_is_measured_against_requests(api: Api, resources: Json, metad
         assert "requests none: set its resources.requests.cpu" in answer.json["message"]
 
 
+@pytest.mark.parametrize(
+    ("resource", "metadata", "code"),
+    [("cpu", {}, 201), ("memory", {}, 422), ("cpu", {"containerName": "c"}, 422)],
+    ids=["of the Pod", "of the Pod, another", "of one container"],
+)
+async def test_a_pod_may_request_as_a_whole(api: Api, resource: str, metadata: Json, code: int) -> None:
+    document = deployment("whole")
+    document["spec"]["template"]["spec"]["resources"] = {"requests": {resource: "1"}}
+    assert (await api.post(DEPLOYMENTS, document)).code == 201
+    triggers = [CRON, {**CPU, "metadata": {**CPU["metadata"], **metadata}}]
+    assert (await api.post(OBJECTS, scaled(scaleTargetRef={"name": "whole"}, triggers=triggers))).code == code
+
+
 async def test_what_may_come_later_is_a_warning(api: Api) -> None:
     reference = {"authenticationRef": {"name": "login"}}
     cluster = {"authenticationRef": {"name": "login", "kind": "ClusterTriggerAuthentication"}}

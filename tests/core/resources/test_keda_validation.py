@@ -68,7 +68,13 @@ def warnings(obj: Json) -> tuple[str, ...]:
         },
         {"triggers": [{**KAFKA, "useCachedMetrics": True, "metricType": "Value"}]},
         {"triggers": [{**KAFKA, "authenticationRef": {"name": "a", "kind": "ClusterTriggerAuthentication"}}]},
+        {"idleReplicaCount": 1, "minReplicaCount": 5, "maxReplicaCount": 10},
+        {
+            "triggers": [{**KAFKA, "metricType": "Value"}],
+            "fallback": {"failureThreshold": 3, "replicas": 6},
+        },
         {"triggers": [NAMED], "advanced": {"scalingModifiers": MODIFIERS}},
+        {"triggers": [NAMED, CRON], "advanced": {"scalingModifiers": MODIFIERS}},
         {"advanced": {"scalingModifiers": {}}},
         {"advanced": behavior(stabilizationWindowSeconds=3600, selectPolicy="Disabled", policies=[policy()])},
         {"advanced": behavior(tolerance="50m")},
@@ -174,6 +180,25 @@ def test_what_is_refused(spec: Json, text: str) -> None:
 def test_what_is_refused_of_a_formula(modifiers: Json, texts: list[str]) -> None:
     found = refusals(scaled(triggers=[NAMED], advanced={"scalingModifiers": modifiers}))
     assert found == [f"spec.advanced.scalingModifiers.{text}" for text in texts]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "a + b",
+        "float(a + 1)",
+        "a < 5 ? a + b : 5",
+        "float(a < 2 ? a+b >= 2 ? 5 : 10 : 0)",
+        "float(float(b < 5 ? a + b : 5))",
+        "count([a,b],{#>1}) > 1 ? 5 : 0",
+        "a ?? b ?? 5",
+    ],
+)
+def test_formulas_of_keda_are_taken(formula: str) -> None:
+    triggers = [NAMED, {**CRON, "name": "b"}]
+    fallback = {"failureThreshold": 3, "replicas": 5, "behavior": "scalingModifiers"}
+    modifiers = {"formula": formula, "target": "2", "metricType": "AverageValue"}
+    assert refusals(scaled(triggers=triggers, fallback=fallback, advanced={"scalingModifiers": modifiers})) == []
 
 
 @pytest.mark.parametrize(
