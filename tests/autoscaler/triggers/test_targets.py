@@ -11,6 +11,7 @@ from core.resources.meta import Json
 from core.resources.pods import POD
 from core.resources.serving import CONFIGURATION, REVISION, SERVICE
 from core.resources.workloads import DEPLOYMENT
+from core.store.base import DeleteOptions
 from core.tasks import start_service
 from tests.autoscaler.triggers.world import KedaWorld, story
 
@@ -34,7 +35,7 @@ def test_what_is_told() -> None:
             await world.report(pod=2, in_hand="unknown")
             await asyncio.sleep(1.0)
             assert counts[name] == Seen(2, ready=2, in_flight=5)
-            await world.store.delete(POD, "orders-1", "default")
+            await world.store.delete(POD, "orders-1", "default", DeleteOptions(grace_period_s=0))
             await asyncio.sleep(1.0)
             assert counts[name] == Seen(2, ready=1, in_flight=1)
             changed.clear()

@@ -141,7 +141,8 @@ class KedaWorld:
             self._pods += 1
             owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": "u", "controller": True}
             status = {"conditions": [{"type": "Ready", "status": "True"}]}
-            await self.create(POD, f"{name}-{self._pods}", {"metadata": {"ownerReferences": [owner]}, "status": status})
+            pod = {"metadata": {"ownerReferences": [owner]}, "spec": {}, "status": status}
+            await self.create(POD, f"{name}-{self._pods}", pod)
         for pod in pods[wanted:]:
             await self.store.delete(POD, pod["metadata"]["name"], "default")
 
