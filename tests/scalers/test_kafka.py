@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 import pytest
 from kafka import TopicPartition
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
-from kafka.structs import OffsetAndMetadata
 
 from core.clients import kafka_wire
 from core.clients.kafka_admin import Admin
@@ -26,7 +25,7 @@ from scalers.pools import Pools
 from scalers.readings import MetricType, Quality, Reading, Target, Trigger
 from scalers.registry import definition_of
 from tests.support.clock import FakeClock
-from tests.support.kafka import PASSWORD, USER, kafka_server
+from tests.support.kafka import PASSWORD, USER, commit, kafka_server
 
 _numbers = itertools.count()
 
@@ -79,8 +78,7 @@ class Bench:
         await producer.close()
 
     async def commit(self, offsets: Mapping[int, int], topic: str = "") -> None:
-        found = {TopicPartition(topic or self.topic, n): OffsetAndMetadata(to, "", -1) for n, to in offsets.items()}
-        await self.admin._ask(lambda client: client.alter_group_offsets(self.group, found))
+        await commit(self.admin, self.group, {(topic or self.topic, n): to for n, to in offsets.items()})
 
     async def ends(self) -> dict[int, int]:
         return {number: end for (_, number), end in (await self.admin.ends([self.topic])).items()}

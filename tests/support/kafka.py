@@ -21,6 +21,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,10 +30,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from kafka import KafkaAdminClient, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.structs import OffsetAndMetadata
 
 from core.clients.kafka_access import Access
+from core.clients.kafka_admin import Admin
+from core.clients.kafka_terms import Partition
 
-VERSION = "4.1.0"
+VERSION = os.environ.get("KAFKA_VERSION", "4.1.0")
 USER, PASSWORD = "alice", "open sesame"
 _UP_S = 60.0
 _HOW = "apt-get install default-jre-headless maven (tests/support/need.sh does)"
@@ -201,6 +207,18 @@ def kafka_server() -> KafkaServer:
     atexit.register(server.close)
     server.start()
     return server
+
+
+async def commit(admin: Admin, group: str, offsets: Mapping[Partition, int]) -> None:
+    """As a consumer would; there is none."""
+    wanted = {TopicPartition(*each): OffsetAndMetadata(to, "", -1) for each, to in offsets.items()}
+
+    def alter(client: KafkaAdminClient) -> None:
+        for each, error in client.alter_group_offsets(group, wanted).items():
+            if error is not kafka_errors.NoError:  # a new group's coordinator may not be there yet: it is tried again
+                raise error(f"{group}: {each}")
+
+    await admin._ask(alter)
 
 
 def _jars() -> Path:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from functools import partial
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from kafka.structs import OffsetAndMetadata
+from kafka import KafkaProducer
 
 from core.clients import kafka_markers
 from core.clients.kafka_admin import Admin
 from core.clients.kafka_markers import MARKS_MAX, Markers, Stretch, only_marks
 from core.clients.kafka_offsets import Offsets
 from core.clients.kafka_positions import GroupQuestion, Position
-from tests.support.kafka import kafka_server
+from tests.support.kafka import commit, kafka_server
 
 _numbers = itertools.count()
 HERE = Stretch("t", 0, 5, 7)
@@ -77,8 +75,7 @@ def test_a_group_past_the_last_record_has_nothing_to_do() -> None:
         ends = {number: end for (_, number), end in (await admin.ends([topic])).items()}
         assert ends == {0: 4, 1: 2}  # two records and two marks; one record and its mark
         for name, at in ((group, (3, 1)), (f"{group}-behind", (2, 0))):
-            offsets_of = {TopicPartition(topic, n): OffsetAndMetadata(to, "", -1) for n, to in enumerate(at)}
-            await admin._ask(partial(commit, group=name, offsets=offsets_of))
+            await commit(admin, name, {(topic, n): to for n, to in enumerate(at)})
         question, behind = GroupQuestion(group, (topic,)), GroupQuestion(f"{group}-behind", (topic,))
         found = await offsets.ask(question)
         assert found.positions == {(topic, 0): Position(3, 4, 0), (topic, 1): Position(1, 2, 0)}
@@ -92,10 +89,6 @@ def test_a_group_past_the_last_record_has_nothing_to_do() -> None:
         await admin.close()
 
     asyncio.run(asyncio.wait_for(main(), 60))
-
-
-def commit(client: KafkaAdminClient, group: str, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
-    client.alter_group_offsets(group, offsets)
 
 
 def write(bootstrap: str, topic: str) -> None:

@@ -138,7 +138,7 @@ def test_askers_of_a_while_share_batches(requests: Counter[str]) -> None:
             await offsets.ask(GroupQuestion(group))
 
         await asyncio.gather(*(ask(n / 1000) for n in range(300)))
-        assert 2 <= requests["OffsetFetchRequest"] <= 5  # 300 askers in 0.3 s
+        assert 2 <= requests["OffsetFetchRequest"] <= 12  # 300 askers in 0.3 s: at least 32 to a batch, or 0.1 s apart
         await offsets.close()
 
     run(main)
