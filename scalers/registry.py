@@ -18,6 +18,7 @@ SCALERS: Final[Mapping[str, str]] = {
     "mysql": "scalers.mysql",
     "postgresql": "scalers.postgresql",
     "prometheus": "scalers.prometheus",
+    "rabbitmq": "scalers.rabbitmq",
     "redis": "scalers.redis",
     "redis-cluster": "scalers.redis",
     "redis-cluster-streams": "scalers.redis",

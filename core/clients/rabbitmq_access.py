@@ -14,8 +14,19 @@ REASON: Final = "InvalidConnectionSecret"
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """How TLS is spoken, in PEM texts. `ca` None: the authorities that this machine trusts."""
+
+    ca: str | None = None
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+    key_password: str = field(default="", repr=False)
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
-    """`ca` is PEM text; None: the authorities that this machine trusts."""
+    """`ca` is PEM text; None: the authorities that this machine trusts. `trust` says more, and wins."""
 
     host: str
     port: int = PORT
@@ -24,6 +35,8 @@ class Access:
     password: str = field(default="guest", repr=False)
     tls: bool = False
     ca: str | None = None
+    trust: Trust | None = None
+    external: bool = False  # the certificate says who one is: SASL's EXTERNAL
 
     @property
     def place(self) -> str:

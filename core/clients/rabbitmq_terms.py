@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from core.errors import TemporaryError
+from core.errors import PermanentError, TemporaryError
 
 NOT_FOUND: Final = 404
 
@@ -25,6 +25,15 @@ class RabbitmqRefused(TemporaryError):
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+def again(error: TemporaryError | PermanentError) -> TemporaryError | PermanentError:
+    """The same, for one more to raise who has waited for the same thing."""
+    if isinstance(error, RabbitmqRefused):
+        return RabbitmqRefused(str(error), error.code)
+    if isinstance(error, PermanentError):
+        return PermanentError(str(error), error.reason)
+    return RabbitmqDown(str(error), error.retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +78,23 @@ class Content:
 class Received:
     content: Content
     tag: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """What RabbitMQ's statistics say of a queue. They are taken every 5 s (`collect_statistics_interval`).
+
+    Rates are of messages a second, over the last of these intervals. `published` and `acknowledged` count since the
+    statistics began (None: they do not count this queue's), automatic acknowledgements among them. With `trouble` no
+    number is known.
+    """
+
+    name: str
+    messages: int = 0
+    ready: int = 0
+    unacknowledged: int = 0
+    publish_rate: float = 0.0
+    deliver_rate: float = 0.0
+    published: float | None = None
+    acknowledged: float | None = None
+    trouble: str = ""

@@ -12,7 +12,6 @@ import concurrent.futures
 import contextlib
 import importlib
 import logging
-import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from core.clients.rabbitmq_access import Access
+from core.clients.rabbitmq_access import Access, Trust
 from core.clients.rabbitmq_terms import (
     NOT_FOUND,
     Content,
@@ -31,6 +30,7 @@ from core.clients.rabbitmq_terms import (
     Received,
     Thing,
 )
+from core.clients.rabbitmq_tls import make_context
 
 T = TypeVar("T")
 
@@ -39,6 +39,8 @@ CONNECT_S: Final = 10.0
 CLOSE_S: Final = 5.0
 ANSWER_S: Final = 15.0
 """To anything but a message: a quorum queue without a leader never answers who wants to consume."""
+DEPTH_S: Final = 5.0
+"""About one queue: others are waiting to ask about theirs."""
 CONFIRM_S: Final = 30.0
 """How long a published message may go unconfirmed: a quorum that has no majority says nothing."""
 Hear: TypeAlias = Callable[[Any, Received | None], None]
@@ -92,6 +94,7 @@ class Wire:
         self._connection: Any = None
         self._publisher: _Publisher | None = None
         self._reason = ""
+        self.probe = Probe(self)
 
     # -- from the platform's loop --------------------------------------------------------------------------------------
 
@@ -244,10 +247,7 @@ async def delete(wire: Wire, things: Sequence[Exchange | Queue]) -> None:
 
 async def depth(wire: Wire, queue: str) -> int:
     """Messages that nobody has yet."""
-    channel = await wire.open_channel()
-    frame = await channel.ask(channel.raw.queue_declare, queue=queue, passive=True)
-    channel.raw.close()
-    return int(frame.method.message_count)
+    return await wire.probe.depth(queue)
 
 
 async def consume(wire: Wire, queue: str, prefetch: int, hear: Hear) -> None:
@@ -295,6 +295,32 @@ async def _is_there(wire: Wire, queue: str) -> bool:
             return False
         raise
     return True
+
+
+class Probe:
+    """A channel for questions about queues, kept between them: a refusal ends it, and so does lost patience."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._turn = asyncio.Lock()
+        self._channel: _Channel | None = None
+
+    async def depth(self, queue: str) -> int:
+        async with self._turn:
+            if self._channel is None or not self._channel.raw.is_open:
+                self._channel = await self._wire.open_channel()
+            channel = self._channel
+            try:
+                async with asyncio.timeout(DEPTH_S):
+                    frame = await channel.ask(channel.raw.queue_declare, queue=queue, passive=True)
+            except (TimeoutError, asyncio.CancelledError) as error:
+                self._channel = None  # its answer would be taken for that to the next question
+                if channel.raw.is_open:
+                    channel.raw.close()
+                if isinstance(error, TimeoutError):
+                    raise RabbitmqDown(f"RabbitMQ has said nothing of queue {queue} for {DEPTH_S:g} s") from None
+                raise
+            return int(frame.method.message_count)
 
 
 class _Publisher:
@@ -409,13 +435,17 @@ def _pika(name: str) -> Any:
 def _parameters(access: Access, name: str) -> Any:
     options = None
     if access.tls:
-        context = ssl.create_default_context(cadata=access.ca)
+        context = make_context(access.trust or Trust(access.ca))
         options = importlib.import_module("pika").SSLOptions(context, access.host)
+    credentials = _pika("credentials")
+    own = credentials.ExternalCredentials()
+    if not access.external:
+        own = credentials.PlainCredentials(access.user, access.password)
     return _pika("connection").ConnectionParameters(
         host=access.host,
         port=access.port,
         virtual_host=access.vhost,
-        credentials=_pika("credentials").PlainCredentials(access.user, access.password),
+        credentials=own,
         heartbeat=HEARTBEAT_S,
         connection_attempts=1,
         socket_timeout=CONNECT_S,

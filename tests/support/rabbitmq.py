@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 
@@ -42,9 +43,12 @@ raft.wal_max_size_bytes = 8000000
 class Rabbitmq:
     """`port` speaks AMQP, `http_port` is the management plugin's; the user is guest with password guest."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "", plugins: str = "") -> None:
+        """`more` is appended to its configuration, `plugins` to `rabbitmq_management`."""
         self.port, self.http_port, self._dist_port, self._epmd_port = _free_ports(4)
         self._folder = folder
+        self._more = more
+        self._plugins = plugins
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -56,8 +60,10 @@ class Rabbitmq:
         """With the data of the node's earlier life, if it had one."""
         for name in ("data", "log"):
             (self._folder / name).mkdir(exist_ok=True)
-        (self._folder / "enabled_plugins").write_text("[rabbitmq_management].")
-        (self._folder / "rabbitmq.conf").write_text(_CONF.format(port=self.port, http_port=self.http_port))
+        (self._folder / "enabled_plugins").write_text(f"[rabbitmq_management{self._plugins}].")
+        (self._folder / "rabbitmq.conf").write_text(
+            _CONF.format(port=self.port, http_port=self.http_port) + self._more
+        )
         if self._epmd is None:
             self._epmd = self._run("epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1")
             _await_port(self._epmd_port, self._epmd, self._log)
@@ -82,9 +88,21 @@ class Rabbitmq:
             _end(process)
         self._server = self._epmd = None
 
+    @property
+    def http_url(self) -> str:
+        return f"http://guest:guest@127.0.0.1:{self.http_port}"
+
     def add_vhost(self, name: str) -> None:
-        self.ask("PUT", f"vhosts/{name}")
-        self.ask("PUT", f"permissions/{name}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
+        self.ask("PUT", f"vhosts/{quote(name, safe='')}")
+        self.allow("guest", name)
+
+    def add_user(self, name: str, password: str, tags: str = "") -> None:
+        """Or gives it another password."""
+        self.ask("PUT", f"users/{quote(name, safe='')}", {"password": password, "tags": tags})
+
+    def allow(self, user: str, vhost: str) -> None:
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self.ask("PUT", f"permissions/{quote(vhost, safe='')}/{quote(user, safe='')}", everything)
 
     def queues(self, vhost: str) -> list[str]:
         return sorted(each["name"] for each in self.ask("GET", f"queues/{vhost}?columns=name"))
@@ -163,12 +181,12 @@ def available() -> bool:
 
 
 @contextlib.contextmanager
-def running_rabbitmq() -> Iterator[Rabbitmq]:
+def running_rabbitmq(more: str = "", plugins: str = "") -> Iterator[Rabbitmq]:
     """Skips the test where RabbitMQ is not installed."""
     if not available():
         pytest.skip(MISSING)
     folder = Path(tempfile.mkdtemp(prefix="pilotlight-rabbitmq-"))
-    server = Rabbitmq(folder)
+    server = Rabbitmq(folder, more, plugins)
     try:
         server.start()
         yield server

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.clock import Clock
 from core.errors import PermanentError
 from core.resources.meta import ObjectKey
 from core.stats import StatisticBus
@@ -17,8 +18,9 @@ from scalers.registry import definition_of
 from tests.support.clock import FakeClock
 
 
-def make_world() -> World:
-    clock = FakeClock()
+def make_world(clock: Clock | None = None) -> World:
+    """With a clock that stands still, unless another is given."""
+    clock = clock or FakeClock()
     return World(clock, MemoryStore([], clock), StatisticBus(), Pools())
 
 
