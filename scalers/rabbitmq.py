@@ -14,10 +14,10 @@ from urllib.parse import quote_plus
 
 from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_depths import Depths
-from core.clients.rabbitmq_management import ClientCredentials, ManagementAccess, more_of
+from core.clients.rabbitmq_management import ClientCredentials, ManagementAccess
 from core.clients.rabbitmq_terms import QueueCounts
 from core.clock import Clock
-from core.errors import PermanentError, TemporaryError
+from core.errors import TemporaryError
 from scalers.base import Definition, Scaler, World
 from scalers.metric_names import normalize
 from scalers.rabbitmq_broker import Companion, Uncounted, borrow_statistics, statistics_key
@@ -29,13 +29,14 @@ from scalers.rabbitmq_parameters import (
     amqp_access,
     companion_apis,
     management_api,
+    token_form,
     trust_of,
 )
 from scalers.rabbitmq_rates import Measure, Rate, compose, follow, judge
 from scalers.readings import MetricType, Quality, Reading, Target, Trigger
 
-STATISTICS_AGE_S: Final = 7.0
-"""RabbitMQ's statistics may be so old: its own 5 s, and what an answer is shared for."""
+STATISTICS_AGE_S: Final = 12.0
+"""RabbitMQ's statistics may be so old: queues tell them every 5 s, they are gathered every 5 s, answers are shared."""
 
 
 class HttpScaler:
@@ -146,7 +147,7 @@ def management_access(parameters: RabbitmqParameters, api: Api) -> ManagementAcc
             parameters.client_id,
             parameters.client_secret,
             tuple(each.strip() for each in parameters.scopes.split(",") if each.strip()),
-            more_of(parameters.endpoint_params),
+            token_form(parameters.endpoint_params),
         )
     return ManagementAccess(api.url, api.user, api.password, trust_of(parameters), oauth)
 
@@ -175,14 +176,4 @@ def _make(parameters: RabbitmqParameters, trigger: Trigger, world: World) -> Sca
     return maker(parameters, target, world)
 
 
-def _check(parameters: RabbitmqParameters, trigger: Trigger) -> None:
-    try:
-        more_of(parameters.endpoint_params)
-    except ValueError:
-        raise PermanentError(
-            f"{trigger.path}.metadata.endpointParams must be a query string such as audience=x&resource=y",
-            "InvalidTrigger",
-        ) from None
-
-
-DEFINITION = Definition(RabbitmqParameters, _make, "Messages in queues of RabbitMQ, and their rates.", check=_check)
+DEFINITION = Definition(RabbitmqParameters, _make, "Messages in queues of RabbitMQ, and their rates.")

@@ -1,8 +1,8 @@
 """One RabbitMQ as all its triggers share it: few connections, few questions.
 
-`Statistics` answers from the management API. RabbitMQ takes its statistics every 5 s, so an answer is good for a while
-for all who ask: about as long as it took five times over, which keeps RabbitMQ at a sixth of one core at most. Where
-many queues of a virtual host are asked for, one call lists them all.
+`Statistics` answers from the management API. RabbitMQ's statistics are seconds old anyway, so an answer is good for a
+while for all who ask: about as long as it took five times over, which keeps RabbitMQ at a sixth of one core at most.
+Where many queues of a virtual host are asked for, one call lists them all.
 
 `Companion` is the management API of a RabbitMQ that triggers read over AMQP, which knows nothing of unacknowledged
 messages. Where there is none it is tried again only after minutes.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from core.clients.rabbitmq_access import PORT, TLS_PORT, Access, Trust
 from core.settings.declaration import Choice, Decimal, Text, Truth, Whole
@@ -183,6 +183,10 @@ class RabbitmqParameters(Parameters):
             found.append(("oauthTokenURI", "is given; OAuth2 does not go with username and password, nor with Azure's"))
         if self.token_url and not (_scheme(self.token_url) in HTTP and _is_place(self.token_url)):
             found.append(("oauthTokenURI", "must be a URL with http:// or https://"))
+        try:
+            token_form(self.endpoint_params)
+        except ValueError:
+            found.append(("endpointParams", "must be a query string such as audience=x&resource=y (it is not shown)"))
         return found
 
     def _of_mode(self) -> list[tuple[str, str]]:
@@ -268,6 +272,11 @@ def companion_apis(parameters: RabbitmqParameters) -> tuple[Api, ...]:
     if not access.tls:
         urls.insert(0, f"http://{host}:{MANAGEMENT_PORT}")
     return () if access.external else tuple(Api(url, access.vhost, access.user, access.password) for url in urls)
+
+
+def token_form(text: str) -> tuple[tuple[str, str], ...]:
+    """`audience=x&resource=y`. ValueError."""
+    return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text)))
 
 
 def vhost_and_path(path: str, override: str = "") -> tuple[str, str]:

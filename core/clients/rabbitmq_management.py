@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
@@ -281,8 +281,3 @@ def _json(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-
-
-def more_of(text: str) -> tuple[tuple[str, str], ...]:
-    """`audience=x&resource=y`. ValueError."""
-    return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text)))

@@ -82,7 +82,8 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """What RabbitMQ's statistics say of a queue. They are taken every 5 s (`collect_statistics_interval`).
+    """What RabbitMQ's statistics say of a queue: as of up to 10 s ago, for a queue tells them every 5 s
+    (`collect_statistics_interval`), and they are gathered every 5 s (`management.sample_retention_policies`).
 
     Rates are of messages a second, over the last of these intervals. `published` and `acknowledged` count since the
     statistics began (None: they do not count this queue's), automatic acknowledgements among them. With `trouble` no

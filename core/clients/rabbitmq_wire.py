@@ -479,9 +479,8 @@ def _open_error(error: BaseException, access: Access) -> RabbitmqDown | Rabbitmq
     """pika hides what happened in what happened because of it."""
     causes: list[BaseException] = [error]
     for each in causes:
-        causes += [
-            inner for inner in (*getattr(each, "exceptions", ()), *each.args) if isinstance(inner, BaseException)
-        ]
+        inside = (*getattr(each, "exceptions", ()), getattr(each, "exception", None), *each.args)
+        causes += [inner for inner in inside if isinstance(inner, BaseException)]
     exceptions = _pika("exceptions")
     for each in causes:
         if isinstance(each, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):

@@ -144,6 +144,7 @@ def test_metadata(metadata: dict[str, str], wrong: set[str] | None) -> None:
         pytest.param(HTTP, OAUTH, None, id="OAuth2"),
         pytest.param(HTTPS, {**OAUTH, "scopes": "rabbitmq.read,rabbitmq.write"}, None, id="OAuth2 with scopes"),
         pytest.param(HTTP, {**OAUTH, "endpointParams": "audience=rabbitmq&resource=api"}, None, id="OAuth2, more"),
+        pytest.param(HTTP, {**OAUTH, "endpointParams": "audience"}, {"endpointParams"}, id="OAuth2, no query string"),
         pytest.param(HTTPS, {**OAUTH, "tls": "enable", "ca": "caaa"}, None, id="OAuth2 with TLS"),
         pytest.param(PLAIN_AMQP, OAUTH, {"oauthTokenURI"}, id="OAuth2 with AMQP"),
         pytest.param(HTTP, {**OAUTH, "username": "u", "password": "p"}, {"oauthTokenURI"}, id="OAuth2 and a password"),

@@ -37,7 +37,13 @@ management.tcp.port = {http_port}
 vm_memory_high_watermark.absolute = 512MB
 disk_free_limit.absolute = 50MB
 raft.wal_max_size_bytes = 8000000
+collect_statistics_interval = {statistics_s}000
+management.sample_retention_policies.global.minute = {statistics_s}
+management.sample_retention_policies.basic.minute = {statistics_s}
+management.sample_retention_policies.detailed.10 = {statistics_s}
 """
+_STATISTICS_S: Final = 1
+"""RabbitMQ's own is 5: so long, and twice at worst, whoever reads statistics would wait for them."""
 
 
 class Rabbitmq:
@@ -45,7 +51,7 @@ class Rabbitmq:
 
     def __init__(self, folder: Path, more: str = "", plugins: str = "") -> None:
         """`more` is appended to its configuration, `plugins` to `rabbitmq_management`."""
-        self.port, self.http_port, self._dist_port, self._epmd_port = _free_ports(4)
+        self.port, self.http_port, self._dist_port, self._epmd_port = free_ports(4)
         self._folder = folder
         self._more = more
         self._plugins = plugins
@@ -62,7 +68,7 @@ class Rabbitmq:
             (self._folder / name).mkdir(exist_ok=True)
         (self._folder / "enabled_plugins").write_text(f"[rabbitmq_management{self._plugins}].")
         (self._folder / "rabbitmq.conf").write_text(
-            _CONF.format(port=self.port, http_port=self.http_port) + self._more
+            _CONF.format(port=self.port, http_port=self.http_port, statistics_s=_STATISTICS_S) + self._more
         )
         if self._epmd is None:
             self._epmd = self._run("epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1")
@@ -195,7 +201,8 @@ def running_rabbitmq(more: str = "", plugins: str = "") -> Iterator[Rabbitmq]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Of loopback, that nobody listened on a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
