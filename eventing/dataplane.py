@@ -18,6 +18,7 @@ import structlog
 from core.clock import Clock
 from core.errors import NotFound, StoreFull, TemporaryError
 from core.resources.meta import ObjectKey
+from core.stats import Backlogs
 from core.tasks import Started, start_alone, start_service
 from eventing.brokers.base import Broker
 from eventing.chronicle import Chronicle
@@ -51,10 +52,16 @@ class Running:
 
 
 class DataPlane:
-    """What it does by itself, it tells whoever `follow`s. `parts` are those of its dispatchers."""
+    """What it does by itself, it tells whoever `follow`s; what waits, to `backlogs`. `parts` are its dispatchers'."""
 
     def __init__(
-        self, log: EventLog, clock: Clock, sender: Sender, chronicle: Chronicle, draw: Callable[[], float]
+        self,
+        log: EventLog,
+        clock: Clock,
+        sender: Sender,
+        chronicle: Chronicle,
+        draw: Callable[[], float],
+        backlogs: Backlogs | None = None,
     ) -> None:
         self.places = Places()
         self._followers: dict[str, Callable[[ObjectKey], None]] = {}
@@ -64,7 +71,7 @@ class DataPlane:
         self._log = log
         self._clock = clock
         self.sender = sender
-        self.parts = Parts(clock, sender, self, chronicle, self._buried, draw)
+        self.parts = Parts(clock, sender, self, chronicle, self._buried, draw, backlogs or Backlogs())
         self._brokers: dict[str, tuple[Broker, asyncio.Task[None]]] = {}
         self._forwarders: dict[str, Forwarder] = {}
         self._pause = partial(clock.sleep, RESTART_S)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import structlog
@@ -21,6 +21,7 @@ import structlog
 from core.clock import Clock
 from core.errors import ApiError, StoreFull, TemporaryError
 from core.resources.eventing_delivery import Format
+from core.stats import Backlog, Backlogs
 from core.tasks import Started
 from eventing.brokers.base import Delivery, Feed
 from eventing.chronicle import Chronicle
@@ -75,6 +76,7 @@ class Parts:
     chronicle: Chronicle
     buried: Callable[[Subscription, int], None]
     draw: Callable[[], float]
+    backlogs: Backlogs = field(default_factory=Backlogs)
 
 
 class Dispatcher:
@@ -104,6 +106,12 @@ class Dispatcher:
 
     async def run(self, started: Started) -> None:
         """Until canceled, or stopped: what was not over then is delivered again by whoever comes next."""
+        try:
+            await self._run(started)
+        finally:
+            self._parts.backlogs.note(self.subscription.name, None)
+
+    async def _run(self, started: Started) -> None:
         feed, lanes = self.feed, self._lanes
         async with asyncio.TaskGroup() as group:
             feed.changed = self._wake.set
@@ -116,6 +124,7 @@ class Dispatcher:
                     if self._rate is not None:
                         await self._pace(self._rate)
                     group.create_task(self._deliver(*found))
+                self._parts.backlogs.note(self.subscription.name, Backlog(feed.backlog, lanes.in_flight))
                 await self._wake.wait()
             while lanes.in_flight:
                 self._wake.clear()

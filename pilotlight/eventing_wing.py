@@ -8,7 +8,7 @@ import importlib
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from core.resources.hosts import Hosts
 from core.resources.meta import Json, Mutate
 from core.settings.config_maps import DOMAIN, SINKS
 from core.settings.sinks import Address
+from core.stats import Backlogs
 from core.store.base import Store
 from core.tasks import Service, Started
 from eventing.brokers.base import Broker
@@ -62,6 +63,7 @@ class Surroundings:
     caller: Caller
     sites: Sites
     data_dir: DataDir
+    backlogs: Backlogs = field(default_factory=Backlogs)
 
 
 def make_eventing(house: Surroundings) -> EventingWing:
@@ -75,7 +77,7 @@ def make_eventing(house: Surroundings) -> EventingWing:
 
     outside = LateOutside(allowed)
     chronicle = Chronicle(clock)
-    plane = DataPlane(log, clock, Sender(house.caller, outside), chronicle, random.random)
+    plane = DataPlane(log, clock, Sender(house.caller, outside), chronicle, random.random, house.backlogs)
 
     async def embedded(stream: str, broker: Json) -> EmbeddedBroker:
         return EmbeddedBroker(stream, log, clock, chronicle)

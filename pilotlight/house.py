@@ -26,7 +26,7 @@ from core.reconcile.garbage import GarbageCollector
 from core.reconcile.namespaces import NamespaceController
 from core.resources.kinds import KINDS, SERVED
 from core.resources.meta import Json
-from core.stats import StatisticBus
+from core.stats import Backlogs, StatisticBus
 from core.store.sqlite import SqliteStore
 from core.tasks import Service, run_together
 from deploy import preparation
@@ -83,7 +83,7 @@ def make_house(
     store: SqliteStore, clock: Clock, data_dir: DataDir, addresses: Addresses, token: str, workers: int = 1
 ) -> House:
     """Constructs without effect on the machine."""
-    bus = StatisticBus()
+    bus, backlogs = StatisticBus(), Backlogs()
     # One gateway needs no process of its own; several share this one's throttler.
     sites = Sites()
     activator = Activator(store, clock, bus, ActivatorSettings(workers=workers if workers > 1 else 0), sites)
@@ -105,9 +105,9 @@ def make_house(
         statistics=bus,
     )
     eventing = make_eventing(
-        Surroundings(store, clock, recorder, addresses.hosts, settings.current, activator, sites, data_dir)
+        Surroundings(store, clock, recorder, addresses.hosts, settings.current, activator, sites, data_dir, backlogs)
     )
-    scaling = make_scaling(store, clock, bus, autoscaler.set_floor)
+    scaling = make_scaling(store, clock, bus, node, backlogs, autoscaler.set_floor)
     preparing = Preparation(store, planner, node.volumes)
     local = [
         *make_local_controllers(store, clock, activator, recorder),

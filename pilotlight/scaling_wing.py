@@ -11,7 +11,7 @@ from typing import Final
 from autoscaler.triggers.controller import ScaledObjects
 from autoscaler.triggers.loop import Floor
 from core.clock import Clock
-from core.stats import StatisticBus
+from core.stats import Backlogs, StatisticBus, Usage
 from core.store.base import Store
 from core.tasks import Service
 from scalers.base import World
@@ -33,8 +33,10 @@ class ScalingWing:
         return (("scaledobjects", self.objects.run),)
 
 
-def make_scaling(store: Store, clock: Clock, statistics: StatisticBus, floor: Floor) -> ScalingWing:
+def make_scaling(
+    store: Store, clock: Clock, statistics: StatisticBus, usage: Usage, backlogs: Backlogs, floor: Floor
+) -> ScalingWing:
     """`floor` is where the loop of requests hears how many a revision has at least."""
     files = os.environ.get(AUTH_FILES)
-    world = World(clock, store, statistics, Pools(), auth_files=Path(files) if files else None)
+    world = World(clock, store, statistics, Pools(), usage, backlogs, auth_files=Path(files) if files else None)
     return ScalingWing(world, ScaledObjects(world, floor))

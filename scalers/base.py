@@ -65,7 +65,8 @@ class Definition(Generic[C]):
     """What a scaler's file offers: its parameters, and how one is made of them.
 
     `check` finds what is wrong with the parameters of a trigger as a whole, where the parameters' own rules do not
-    reach: it sees the trigger (PermanentError names the field).
+    reach: it sees the trigger (PermanentError names the field). What is measured `inside` a platform can be served
+    to no other.
     """
 
     parameters: type[C]
@@ -73,6 +74,7 @@ class Definition(Generic[C]):
     summary: str
     extra: str = ""  # the extra of `pip install pilotlight[…]` that brings its client
     check: Callable[[C, Trigger], None] | None = None
+    inside: bool = False
 
 
 AnyDefinition = Definition[Any]

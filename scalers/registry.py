@@ -11,11 +11,16 @@ from scalers.base import AnyDefinition
 
 SCALERS: Final[Mapping[str, str]] = {
     "apache-kafka": "scalers.kafka",
+    "cpu": "scalers.cpu_memory",
     "cron": "scalers.cron",
     "external": "scalers.external",
     "external-push": "scalers.external",
+    "http": "scalers.http",
     "kafka": "scalers.kafka",
+    "kubernetes-workload": "scalers.kubernetes_workload",
+    "memory": "scalers.cpu_memory",
     "mysql": "scalers.mysql",
+    "pilotlight-backlog": "scalers.backlog",
     "postgresql": "scalers.postgresql",
     "prometheus": "scalers.prometheus",
     "rabbitmq": "scalers.rabbitmq",

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import StoreFull
 from core.inside import Reply
+from core.stats import Backlog, Backlogs
 from eventing.brokers.base import Interest
 from eventing.chronicle import Chronicle
 from eventing.delivery import Policy
@@ -55,6 +56,7 @@ class Under:
     dispatcher: Dispatcher
     gone: list[str] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
+    backlogs: Backlogs = field(default_factory=Backlogs)
 
 
 @asynccontextmanager
@@ -71,6 +73,7 @@ async def under_way(answer: Callable[[Event], Reply | str], *events: Event, **pl
         Chronicle(clock),
         lambda plan, number: told.append(number),
         lambda: 0.0,
+        backlogs := Backlogs(),
     )
     subscription = Subscription(
         **{
@@ -86,7 +89,7 @@ async def under_way(answer: Callable[[Event], Reply | str], *events: Event, **pl
     dispatcher = Dispatcher(parts, subscription, feed, lambda plan: gone.append(plan.name))
     task = asyncio.ensure_future(dispatcher.run(lambda: None))
     await settle()
-    yield Under(clock, feed, people, stored, dispatcher, gone, told)
+    yield Under(clock, feed, people, stored, dispatcher, gone, told, backlogs)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -335,5 +338,26 @@ def test_a_reply_to_a_url_of_ours_is_stored_here() -> None:
             await settle()
             assert [(stream, each.id) for stream, each in under.stored.events] == [("channel/default/other", "r")]
             assert len(under.people.calls) == 1
+
+    asyncio.run(main())
+
+
+def test_what_waits_is_told_as_it_changes_and_is_unknown_when_it_ends() -> None:
+    async def main() -> None:
+        heard: list[Backlog | None] = []
+        async with under_way(failing(1), order_key="lane", parallelism=1) as under:
+            assert under.backlogs.of("trigger/default/t") == Backlog(0)
+            end = under.backlogs.listen("trigger/default/t", heard.append)
+            under.feed.add(event("1", lane="a"))
+            under.feed.add(event("2", lane="a"))
+            await settle()
+            assert heard[-1] == Backlog(2), "the first rests, the second is behind it"
+            await under.clock.advance(60.0)
+            assert heard[-1] == Backlog(0)
+            assert Backlog(2, in_flight=1) in heard
+            under.dispatcher.stop()
+            await settle()
+            assert heard[-1] is None
+            end()
 
     asyncio.run(main())

@@ -89,7 +89,7 @@ class ListFeed:
 
     @property
     def backlog(self) -> int:
-        return len(self.waiting)
+        return len(self.waiting) + self._offset - len(self.acked) - len(self.buried)
 
     def add(self, *events: Event) -> None:
         self.waiting += events
