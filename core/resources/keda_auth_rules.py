@@ -24,7 +24,9 @@ UNREADABLE: Final = ("azureKeyVault", "gcpSecretManager", "awsSecretManager", "b
 
 
 def validate_authentication(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
-    spec = obj.get("spec") or {}
+    spec = obj.get("spec")
+    if spec is None:
+        return [required("spec")]
     errors: list[FieldError] = []
     for path, identity in _identities(spec):
         errors += _check_identity(identity, path)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import random
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from core.resources.meta import Json
 from pilotlight.scaling_admission import ScalingAdmission
+from tests.core.apiserver.test_noise import places
 from tests.support.api import Api, deployment, make_api
 
 pytestmark = pytest.mark.anyio
+DOCUMENTS = Path(__file__).parents[1] / "integration/documents/keda.yaml"
+KEDA = "/apis/keda.sh/v1alpha1/namespaces/default"
 OBJECTS = "/apis/keda.sh/v1alpha1/namespaces/default/scaledobjects"
 JOBS = "/apis/keda.sh/v1alpha1/namespaces/default/scaledjobs"
 AUTHENTICATIONS = "/apis/keda.sh/v1alpha1/namespaces/default/triggerauthentications"
@@ -169,3 +175,50 @@ async def test_jobs_are_looked_at_too(api: Api) -> None:
             "never be",
         ],
     )
+
+
+ODD: dict[type, list[Any]] = {
+    str: ["", " ", "x", "a" * 300, "\x00", "1e400", "nan", "-1", "0", "10%", "${A}", "cpu", "a +", "custom", "٣"],
+    int: [-1, 0, 1, 3, 2**31, 2**62],
+    float: [0.0, -0.1, 1e308],
+    bool: [True, False],
+    list: [[]],
+    dict: [{}],
+}
+
+
+def spoil(document: Json, dice: random.Random) -> Json:
+    """A copy with a few values that are missing, twice there, or odd; all of the right type."""
+    document = copy.deepcopy(document)
+    for _ in range(dice.randint(1, 4)):
+        *parents, last = dice.choice([path for path in places(document) if len(path) > 1])
+        holder: Any = document
+        for key in parents:
+            holder = holder[key]
+        found = holder[last]
+        if dice.random() < 0.2:
+            del holder[last]
+        elif isinstance(found, list) and dice.random() < 0.5:
+            holder[last] = found + copy.deepcopy(found)
+        else:
+            holder[last] = copy.deepcopy(dice.choice(ODD[type(found)]))
+    return document
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_answer_is_an_accident(api: Api, seed: int) -> None:
+    documents = [each for each in yaml.safe_load_all(DOCUMENTS.read_text()) if each["kind"] != "Secret"]
+    dice, codes = random.Random(seed), set()
+    for _ in range(200):
+        noise = spoil(dice.choice(documents), dice)
+        path = f"{KEDA}/{noise['kind'].lower()}s"
+        answer = await api.post(path, noise)
+        assert answer.code in (201, 422), (noise, answer.body)
+        codes.add(answer.code)
+        if answer.code == 201:
+            again = await api.put(f"{path}/{answer.json['metadata']['name']}", answer.json)
+            assert again.code == 200, (noise, again.body)
+            table = await api.get(path, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+            assert table.code == 200, (noise, table.body)
+            await api.delete(f"{path}/{answer.json['metadata']['name']}")
+    assert codes == {201, 422}  # the noise is of the right loudness

@@ -119,6 +119,11 @@ def test_what_is_refused(spec: Json, text: str) -> None:
     assert refusals(spec) == [text]
 
 
+def test_without_a_spec() -> None:
+    with pytest.raises(Invalid, match="spec: Required value"):
+        admit_create(TRIGGER_AUTHENTICATION, {"metadata": {"name": "a", "namespace": "ns"}}, CONTEXT, "Strict")
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "texts"),
     [
