@@ -9,7 +9,7 @@ from core.stats import Backlog
 from scalers.backlog import BacklogParameters
 from scalers.params import parse
 from scalers.readings import Reading, Target
-from tests.support.scaling import a_trigger, make_world, scaler_of
+from tests.support.inside_scalers import a_trigger, make_world, scaler_of
 
 TYPE = "pilotlight-backlog"
 

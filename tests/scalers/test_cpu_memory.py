@@ -13,7 +13,7 @@ from core.stats import ContainerUsage, InstanceKey
 from core.store.memory import MemoryStore
 from scalers.readings import MetricType, Quality, Reading, Target
 from tests.support.clock import FakeClock
-from tests.support.scaling import a_trigger, make_world, put_deployment, put_pod, scaler_of
+from tests.support.inside_scalers import a_trigger, make_world, put_deployment, put_pod, scaler_of
 
 MI = 1 << 20
 

@@ -14,7 +14,7 @@ from core.stats import RequestStatistic, RevisionKey
 from core.store.memory import MemoryStore
 from scalers.readings import Quality, Target, TargetRef
 from tests.support.clock import FakeClock
-from tests.support.scaling import a_trigger, make_world, scaler_of
+from tests.support.inside_scalers import a_trigger, make_world, scaler_of
 
 HELLO = TargetRef("Service", "hello")
 

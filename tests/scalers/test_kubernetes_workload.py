@@ -10,7 +10,7 @@ from core.store.memory import MemoryStore
 from scalers.kubernetes_workload import WorkloadParameters
 from scalers.params import parse
 from scalers.readings import Target
-from tests.support.scaling import a_trigger, make_world, put_pod, scaler_of, set_status
+from tests.support.inside_scalers import a_trigger, make_world, put_pod, scaler_of, set_status
 
 PODS: list[tuple[str, dict[str, str], dict[str, Any]]] = [
     ("a", {"app": "backend"}, {"nodeName": "one"}),

@@ -9,7 +9,7 @@ from core.resources.serving import SERVICE
 from core.store.memory import MemoryStore
 from scalers.readings import TargetRef
 from scalers.target_pods import is_ready, pods_of
-from tests.support.scaling import a_trigger, make_world, put_deployment, put_pod
+from tests.support.inside_scalers import a_trigger, make_world, put_deployment, put_pod
 
 
 async def found(target: TargetRef) -> list[str]:

@@ -1,66 +1,43 @@
-"""A trigger, as a scaler of ours meets it in a test."""
+"""A scaler, made as the platform makes it and asked once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.resources.kinds import KINDS
-from core.resources.meta import Json, ObjectKey, owner_reference
-from core.resources.pods import POD
-from core.resources.workloads import DEPLOYMENT
-from core.stats import Backlogs, NoUsage, StatisticBus, Usage
+from core.resources.meta import Json, Kind, ObjectKey
+from core.stats import StatisticBus
 from core.store.memory import MemoryStore
-from scalers.base import World
-from scalers.params import parse
+from scalers.base import AnyDefinition, World
+from scalers.params import Parameters, parse
 from scalers.pools import Pools
-from scalers.readings import TargetRef, Trigger
-from scalers.registry import definition_of
+from scalers.readings import Reading, Trigger
 from tests.support.clock import FakeClock
 
 
-def make_world(clock: FakeClock | None = None, usage: Usage | None = None) -> World:
-    """With a store that is still to be opened."""
-    clock = clock or FakeClock()
+def make_trigger(metadata: Mapping[str, str], auth: Mapping[str, str] | None = None, type_: str = "x") -> Trigger:
+    return Trigger(ObjectKey("default", "so"), 0, type_, metadata, auth=auth or {})
+
+
+async def make_world(objects: Iterable[tuple[Kind[Any], Json]] = ()) -> World:
+    clock = FakeClock()
     store = MemoryStore(KINDS, clock)
-    return World(clock, store, StatisticBus(), Pools(), usage or NoUsage(), Backlogs())
+    await store.open()
+    for kind, obj in objects:
+        await store.create(kind, obj)
+    return World(clock, store, StatisticBus(), Pools())
 
 
-def a_trigger(type_: str, metadata: dict[str, str], **more: Any) -> Trigger:
-    """Of ScaledObject shop/orders, which scales Deployment orders."""
-    target = more.pop("target", TargetRef("Deployment", "orders"))
-    return Trigger(ObjectKey("shop", "orders"), 0, type_, metadata, target=target, **more)
-
-
-def scaler_of(trigger: Trigger, world: World) -> Any:
-    """PermanentError, as its definition's `check` raises; the parameters themselves must be right."""
-    definition = definition_of(trigger.type)
+async def read_once(definition: AnyDefinition, trigger: Trigger, world: World) -> Reading:
+    """Its one reading; what it borrowed is given back, whatever comes of it."""
     parameters = parse(definition.parameters, trigger)
-    assert not isinstance(parameters, list), [str(each) for each in parameters]
-    if definition.check is not None:
-        definition.check(parameters, trigger)
-    return definition.make(parameters, trigger, world)
-
-
-async def put_deployment(store: MemoryStore, name: str = "orders") -> Json:
-    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": "x"}]}}
-    spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
-    return await store.create(DEPLOYMENT, {"metadata": {"namespace": "shop", "name": name}, "spec": spec})
-
-
-async def put_pod(
-    store: MemoryStore, name: str, owner: Json | None = None, *, ready: bool = True, phase: str = "Running", **spec: Any
-) -> Json:
-    metadata: Json = {"namespace": "shop", "name": name, "labels": spec.pop("labels", {"app": "orders"})}
-    if owner is not None:
-        metadata["ownerReferences"] = [owner_reference(DEPLOYMENT, owner).to_json()]
-    made = {"containers": [{"name": "main", "image": "x"}], **spec}
-    pod = await store.create(POD, {"metadata": metadata, "spec": made})
-    return await set_status(store, pod["metadata"]["name"], ready=ready, phase=phase)
-
-
-async def set_status(store: MemoryStore, name: str, *, ready: bool = True, phase: str = "Running") -> Json:
-    def change(pod: Json) -> Json:
-        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
-        return {**pod, "status": {"phase": phase, "conditions": conditions}}
-
-    return await store.modify(POD, name, "shop", change, "status")
+    assert isinstance(parameters, Parameters), parameters
+    scaler = definition.make(parameters, trigger, world)
+    try:
+        (reading,) = await scaler.read()
+    finally:
+        await scaler.close()
+        assert len(world.pools) == 0
+    assert isinstance(reading, Reading)
+    return reading
