@@ -191,7 +191,10 @@ def spoil(document: Json, dice: random.Random) -> Json:
     """A copy with a few values that are missing, twice there, or odd; all of the right type."""
     document = copy.deepcopy(document)
     for _ in range(dice.randint(1, 4)):
-        *parents, last = dice.choice([path for path in places(document) if len(path) > 1])
+        inner = [path for path in places(document) if path and path[0] not in ("kind", "apiVersion")]
+        if not inner:
+            break
+        *parents, last = dice.choice(inner)
         holder: Any = document
         for key in parents:
             holder = holder[key]
