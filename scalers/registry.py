@@ -11,6 +11,7 @@ from scalers.base import AnyDefinition
 
 SCALERS: Final[Mapping[str, str]] = {
     "apache-kafka": "scalers.kafka",
+    "aws-sqs-queue": "scalers.aws_sqs_queue",
     "cpu": "scalers.cpu_memory",
     "cron": "scalers.cron",
     "external": "scalers.external",
