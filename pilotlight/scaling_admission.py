@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from autoscaler.triggers.documents import authentication_of, triggers_of
 from autoscaler.triggers.making import client_missing, load_definition
 from core.apiserver.backend import Judge, Verdict
 from core.errors import FieldError, NotFound, PermanentError
@@ -23,7 +24,7 @@ from core.resources.quantities import parse_quantity
 from core.resources.serving import SERVICE
 from core.resources.workloads import DEPLOYMENT
 from core.store.base import Store
-from scalers.readings import MetricType, Trigger
+from scalers.readings import Trigger
 from scalers.remarks import Bounds, remarks_on
 
 _TARGETS: Final = {(kind.api_version, kind.kind): kind for kind in (DEPLOYMENT, SERVICE)}
@@ -73,9 +74,8 @@ class ScalingAdmission:
     async def _remarks(self, obj: Json) -> list[str]:
         most = or_else(obj["spec"].get("maxReplicaCount"), MAX_REPLICAS)
         said: list[str] = []
-        for index, document in enumerate(obj["spec"]["triggers"]):
-            reference = document.get("authenticationRef")
-            trigger = _trigger(obj, index, document)
+        for trigger in triggers_of(obj):
+            reference = authentication_of(obj, trigger.index)
             if reference:
                 said += await self._missing(reference, trigger)
             said += await _scaler_remarks(trigger, Bounds(most, authenticated=bool(reference)))
@@ -96,20 +96,6 @@ class ScalingAdmission:
             return await self._store.get(kind, name, namespace)
         except NotFound:
             return None
-
-
-def _trigger(obj: Json, index: int, document: Json) -> Trigger:
-    """As it is written: nothing that it refers to is looked up."""
-    measure = document.get("metricType")
-    return Trigger(
-        owner=key_of(obj),
-        index=index,
-        type=document["type"],
-        metadata=document["metadata"],
-        name=document.get("name") or "",
-        owner_kind=obj["kind"],
-        metric_type=MetricType(measure) if measure else None,
-    )
 
 
 async def _scaler_remarks(trigger: Trigger, bounds: Bounds) -> Sequence[str]:

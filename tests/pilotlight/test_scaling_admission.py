@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from autoscaler.triggers.documents import scaling_spec
 from core.resources.meta import Json
 from pilotlight.scaling_admission import ScalingAdmission
 from tests.core.apiserver.test_noise import places
@@ -223,5 +224,7 @@ async def test_no_answer_is_an_accident(api: Api, seed: int) -> None:
             assert again.code == 200, (noise, again.body)
             table = await api.get(path, accept="application/json;as=Table;v=v1;g=meta.k8s.io")
             assert table.code == 200, (noise, table.body)
+            if noise["kind"] == "ScaledObject":
+                assert scaling_spec(answer.json).polling_interval_s > 0  # whoever scales can read it
             await api.delete(f"{path}/{answer.json['metadata']['name']}")
     assert codes == {201, 422}  # the noise is of the right loudness
