@@ -7,6 +7,7 @@ the questions. All of this runs on the client's own thread.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -65,6 +66,8 @@ class Wire:
             "receive_message_max_bytes": 100_000_000,
             "slow_task_threshold_secs": 1.0,  # it warns of any: a thousand groups take a while to read
         }
+        for name in ("kafka.net", "kafka.cluster"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what it has to say it raises, too
         self._named = access.mechanism is not None
         self._net = NetworkSelector(**settings)
         self._brokers = KafkaConnectionManager(self._net, **settings)
