@@ -6,6 +6,7 @@ the platform lead to one of their Pods.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from urllib.parse import parse_qsl
 
 from yarl import URL
 
-from core.clients.http_reader import TIMEOUT_S, Answer, HttpReader, Question, parse_url
+from core.clients.http_reader import TIMEOUT_S, Answer, HttpReader, Question, parse_url, shown
 from core.clients.tls import ClientTls
-from core.errors import PermanentError
+from core.errors import PermanentError, TemporaryError
 from core.settings.declaration import Choice, Text, Truth
 from core.settings.durations import parse_duration
 from scalers.auth.tokens import TokenSource, TokenWay
@@ -25,6 +26,7 @@ from scalers.params import AUTH, METADATA_OR_AUTH, Parameters, param
 from scalers.service_addresses import addresses_of
 
 API_KEY, BASIC, TLS, BEARER, CUSTOM, OAUTH = MODES = ("apiKey", "basic", "tls", "bearer", "custom", "oauth")
+TOGETHER_MAX: Final = 5  # as upstream
 _EXCLUSIVE: Final = (BEARER, BASIC, OAUTH)
 
 
@@ -166,21 +168,24 @@ class HttpAccess:
 
     async def ask(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """TemporaryError, PermanentError. An answer may have any status."""
-        found, token = await self._ask(url, headers or {})
-        if found.status == 401 and self._tokens is not None:
-            self._tokens.forget(token)  # taken back before its end
-            found, _ = await self._ask(url, headers or {})
-        return found
+        return await self._ask((await self._addresses(url))[0], headers or {})
 
-    async def addresses(self, url: str) -> list[tuple[str, str]]:
-        """Where a URL leads: one that names a Service to each of its ready Pods; with the host that was meant, if any.
-        TemporaryError."""
-        parsed = parse_url(url)
-        address = f"{parsed.host}:{parsed.port}"
-        found = await addresses_of(self._world.store, address, self._namespace)
-        if found == [address]:
-            return [(url, "")]
-        return [(str(parsed.with_host(host).with_port(port)), parsed.authority) for host, port in map(_split, found)]
+    async def ask_all(self, url: str) -> list[Answer | TemporaryError] | str:
+        """Every ready Pod behind the Service that a URL names, a few at a time; a text: it names none. TemporaryError:
+        there is none; PermanentError."""
+        found = await self._addresses(url)
+        if found == [(url, "")]:
+            return shown(url)
+        few = asyncio.Semaphore(TOGETHER_MAX)
+
+        async def one(where: tuple[str, str]) -> Answer | TemporaryError:
+            async with few:
+                try:
+                    return await self._ask(where, {})
+                except TemporaryError as error:
+                    return error
+
+        return await asyncio.gather(*map(one, found))
 
     async def close(self) -> None:
         pools = self._world.pools
@@ -191,21 +196,33 @@ class HttpAccess:
             self._tokens = None
             await pools.give_back(("oauth", self._way))
 
-    async def ask_at(self, url: str, host: str, headers: Mapping[str, str]) -> Answer:
-        """One question at one of `addresses`."""
+    async def _addresses(self, url: str) -> list[tuple[str, str]]:
+        """Where a URL leads, with the host that was meant where it names a Service of the platform."""
+        parsed = parse_url(url)
+        address = f"{parsed.host}:{parsed.port}"
+        found = await addresses_of(self._world.store, address, self._namespace)
+        if found == [address]:
+            return [(url, "")]
+        return [(str(parsed.with_host(host).with_port(port)), parsed.authority) for host, port in map(_split, found)]
+
+    async def _ask(self, where: tuple[str, str], headers: Mapping[str, str]) -> Answer:
+        token = await self._token()
+        found = await self._ask_with(token, where, headers)
+        if found.status == 401 and self._tokens is not None:
+            self._tokens.forget(token)  # taken back before its end
+            found = await self._ask_with(await self._token(), where, headers)
+        return found
+
+    async def _ask_with(self, token: str, where: tuple[str, str], headers: Mapping[str, str]) -> Answer:
         if self._reader is None:
             self._reader = self._world.pools.borrow(("http", self._tls), lambda: HttpReader(self._tls))
+        url, host = where
         parameters = self._parameters
         if API_KEY in parameters.modes and parameters.method == "query":
             url = str(URL(url).update_query({parameters.key_param_name or "api_key": parameters.api_key}))
-        question = Question(url, {**headers, **self._headers}, timeout_s=parameters.timeout_s, host=host)
-        return await self._reader.ask(question)
-
-    async def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[Answer, str]:
-        token = await self._token()
-        where, host = (await self.addresses(url))[0]
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        return await self.ask_at(where, host, {**headers, **bearer}), token
+        question = Question(url, {**headers, **self._headers, **bearer}, timeout_s=parameters.timeout_s, host=host)
+        return await self._reader.ask(question)
 
     async def _token(self) -> str:
         if self._way is None:

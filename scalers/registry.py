@@ -22,6 +22,8 @@ SCALERS: Final[Mapping[str, str]] = {
     "memory": "scalers.cpu_memory",
     "mysql": "scalers.mysql",
     "pilotlight-backlog": "scalers.backlog",
+    "metrics-api": "scalers.metrics_api",
+    "nats-jetstream": "scalers.nats_jetstream",
     "postgresql": "scalers.postgresql",
     "prometheus": "scalers.prometheus",
     "rabbitmq": "scalers.rabbitmq",

@@ -27,17 +27,21 @@ def ok(body: bytes | str = b"", status: str = "200 OK", **headers: str) -> bytes
 class Answering:
     """`async with`, on a free port of this machine. A reply of None closes the connection."""
 
-    def __init__(self, reply: Callable[[Asked], bytes | None], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, reply: Callable[[Asked], bytes | None], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self._reply = reply
+        self._host = host
         self._tls = tls
         self.asked: list[Asked] = []
         self.connections = 0
         self.url = ""
+        self.port = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
+        self._server = await asyncio.start_server(self._serve, self._host, 0, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
