@@ -13,6 +13,13 @@ from typing import Final
 
 from core.errors import FieldError
 from core.resources.batch import default_job, validate_job, warn_job
+from core.resources.keda_annotations import (
+    DRAIN_TIME,
+    FORCE_ACTIVATION,
+    PAUSED_REPLICAS,
+    PAUSED_SCALE_IN,
+    PAUSED_SCALE_OUT,
+)
 from core.resources.keda_defaults import MAX_REPLICAS, MIN_REPLICAS, or_else
 from core.resources.keda_options import check_options, warn_options
 from core.resources.keda_trigger_rules import check_least, check_triggers, warn_triggers
@@ -30,6 +37,7 @@ _LEAST: Final = {
     "minReplicaCount": 0,
     "maxReplicaCount": 0,
 }
+_OF_OBJECTS: Final = (PAUSED_REPLICAS, PAUSED_SCALE_IN, PAUSED_SCALE_OUT, FORCE_ACTIVATION, DRAIN_TIME)
 _CUSTOM: Final = ("customScalingQueueLengthDeduction", "customScalingRunningJobPercentage")
 
 
@@ -87,7 +95,9 @@ def _inside(path: str) -> str:
 def warn_scaled_job(obj: Json, context: AdmissionContext) -> Sequence[str]:
     spec = obj["spec"]
     strategy = spec.get("scalingStrategy") or {}
+    said = obj["metadata"].get("annotations") or {}
     warnings = [*warn_options(obj), *warn_triggers(spec["triggers"])]
+    warnings += [f"metadata.annotations[{name}]: has no effect on a ScaledJob" for name in _OF_OBJECTS if name in said]
     warnings += [
         f"spec.triggers[{index}].metricType: has no effect, Jobs are counted by the average value"
         for index, trigger in enumerate(spec["triggers"])

@@ -41,6 +41,7 @@ FALLBACK_BEHAVIORS: Final = (
     "currentReplicasIfLower",
     BY_FORMULA,
 )
+_AT_LEAST_CURRENT: Final = ("currentReplicas", "currentReplicasIfHigher")
 NAME_CHARS_MAX: Final = 63
 _HPA_CONFIG: Final = "spec.advanced.horizontalPodAutoscalerConfig"
 _LEAST: Final = {
@@ -212,6 +213,8 @@ def _warn_counts(obj: Json) -> list[str]:
         warnings.append(f"spec.fallback.replicas: {fallback['replicas']} is above maxReplicaCount, so {most} it is")
     if fallback and fallback["replicas"] < least:
         warnings.append(f"spec.fallback.replicas: {fallback['replicas']} is below minReplicaCount, so {least} it is")
+    if fallback and fallback["replicas"] == 0 and fallback.get("behavior") not in _AT_LEAST_CURRENT:
+        warnings.append("spec.fallback.replicas: is 0, but an error never ends the last replica: one stays")
     if paused is not None and paused > most:
         warnings.append(f"metadata.annotations: a pause at {paused} replicas is above maxReplicaCount, which is {most}")
     return warnings

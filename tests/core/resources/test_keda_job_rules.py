@@ -147,3 +147,17 @@ def test_the_job_that_is_asked_for() -> None:
 )
 def test_what_is_warned_of(spec: Json, texts: list[str]) -> None:
     assert list(admit_create(SCALED_JOB, scaled(**spec), CONTEXT, "Strict").warnings) == texts
+
+
+def test_annotations_of_scaled_objects_have_no_effect_here() -> None:
+    obj = scaled()
+    obj["metadata"]["annotations"] = {
+        "autoscaling.keda.sh/paused": "true",
+        "autoscaling.keda.sh/paused-replicas": "3",
+        "pilotlight.dev/drain-time": "30s",
+        "pilotlight.dev/polling-interval": "500ms",
+    }
+    assert admit_create(SCALED_JOB, obj, CONTEXT, "Strict").warnings == (
+        "metadata.annotations[autoscaling.keda.sh/paused-replicas]: has no effect on a ScaledJob",
+        "metadata.annotations[pilotlight.dev/drain-time]: has no effect on a ScaledJob",
+    )

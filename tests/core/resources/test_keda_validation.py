@@ -308,6 +308,11 @@ def test_a_finalizer_comes_off_whatever_the_rules_say_now() -> None:
             ["spec.fallback.replicas: 9 is above maxReplicaCount, so 8 it is"],
         ),
         (
+            {"fallback": {"failureThreshold": 1, "replicas": 0}},
+            ["spec.fallback.replicas: is 0, but an error never ends the last replica: one stays"],
+        ),
+        ({"fallback": {"failureThreshold": 1, "replicas": 0, "behavior": "currentReplicasIfHigher"}}, []),
+        (
             {"fallback": {"failureThreshold": 1, "replicas": 1}, "minReplicaCount": 2},
             ["spec.fallback.replicas: 1 is below minReplicaCount, so 2 it is"],
         ),
