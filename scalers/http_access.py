@@ -23,7 +23,7 @@ from core.settings.durations import parse_duration
 from scalers.auth.tokens import TokenSource, TokenWay
 from scalers.base import World
 from scalers.params import AUTH, METADATA_OR_AUTH, Parameters, param
-from scalers.service_addresses import addresses_of
+from scalers.service_addresses import urls_of
 
 API_KEY, BASIC, TLS, BEARER, CUSTOM, OAUTH = MODES = ("apiKey", "basic", "tls", "bearer", "custom", "oauth")
 TOGETHER_MAX: Final = 5  # as upstream
@@ -174,7 +174,7 @@ class HttpAccess:
         """Every ready Pod behind the Service that a URL names, a few at a time; a text: it names none. TemporaryError:
         there is none; PermanentError."""
         found = await self._addresses(url)
-        if found == [(url, "")]:
+        if not found[0][1]:
             return shown(url)
         few = asyncio.Semaphore(TOGETHER_MAX)
 
@@ -198,12 +198,7 @@ class HttpAccess:
 
     async def _addresses(self, url: str) -> list[tuple[str, str]]:
         """Where a URL leads, with the host that was meant where it names a Service of the platform."""
-        parsed = parse_url(url)
-        address = f"{parsed.host}:{parsed.port}"
-        found = await addresses_of(self._world.store, address, self._namespace)
-        if found == [address]:
-            return [(url, "")]
-        return [(str(parsed.with_host(host).with_port(port)), parsed.authority) for host, port in map(_split, found)]
+        return await urls_of(self._world.store, parse_url(url), self._namespace)
 
     async def _ask(self, where: tuple[str, str], headers: Mapping[str, str]) -> Answer:
         token = await self._token()
@@ -251,8 +246,3 @@ def _way(parameters: HttpParameters, tls: ClientTls) -> TokenWay:
     scopes = tuple(each.strip() for each in parameters.scopes.split(",") if each.strip())
     more = tuple(parse_qsl(parameters.endpoint_params, keep_blank_values=True))
     return TokenWay(parameters.token_uri, parameters.client_id, parameters.client_secret, scopes, more, tls)
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)

@@ -10,30 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_depths import Depths
-from core.clients.rabbitmq_management import ClientCredentials, ManagementAccess
+from core.clients.rabbitmq_management import ManagementAccess
 from core.clients.rabbitmq_terms import QueueCounts
-from core.clock import Clock
 from core.errors import TemporaryError
+from scalers.auth.tokens import TokenWay
 from scalers.base import Definition, Scaler, World
 from scalers.metric_names import normalize
-from scalers.rabbitmq_broker import Companion, Uncounted, borrow_statistics, statistics_key
+from scalers.rabbitmq_broker import Api, Companion, Uncounted, borrow_statistics, statistics_key
 from scalers.rabbitmq_parameters import (
     DEFAULT_TIMEOUT_S,
-    Api,
     Operation,
+    Place,
     RabbitmqParameters,
     amqp_access,
     companion_apis,
     management_api,
+    tls_of,
     token_form,
-    trust_of,
 )
 from scalers.rabbitmq_rates import Measure, Rate, compose, follow, judge
 from scalers.readings import MetricType, Quality, Reading, Target, Trigger
+from scalers.service_addresses import addresses_of, namespace_meant
 
 STATISTICS_AGE_S: Final = 12.0
 """RabbitMQ's statistics may be so old: queues tell them every 5 s, they are gathered every 5 s, answers are shared."""
@@ -42,18 +43,18 @@ STATISTICS_AGE_S: Final = 12.0
 class HttpScaler:
     """A queue, or all that match, as the management API counts them."""
 
-    def __init__(self, parameters: RabbitmqParameters, target: Target, world: World) -> None:
-        api = management_api(parameters)
+    def __init__(self, parameters: RabbitmqParameters, target: Target, trigger: Trigger, world: World) -> None:
+        place = management_api(parameters)
         self._parameters = parameters
         self._target = target
         self._measure = _measure(parameters)
-        self._vhost = api.vhost
+        self._vhost = place.vhost
         self._clock = world.clock
         self._pools = world.pools
-        self._access = management_access(parameters, api)
-        self._statistics = borrow_statistics(world.pools, self._access, world.clock)
+        self._api = api_of(parameters, place, trigger)
+        self._statistics = borrow_statistics(world, self._api)
         if not parameters.regex:
-            self._statistics.want(api.vhost, parameters.queue)
+            self._statistics.want(place.vhost, parameters.queue)
         self._published: Rate | None = None
         self._delivered: Rate | None = None
 
@@ -76,7 +77,7 @@ class HttpScaler:
     async def close(self) -> None:
         if not self._parameters.regex:
             self._statistics.unwant(self._vhost, self._parameters.queue)
-        await self._pools.give_back(statistics_key(self._access))
+        await self._pools.give_back(statistics_key(self._api))
 
     async def _ask(self) -> Sequence[QueueCounts]:
         parameters, limit_s = self._parameters, self._parameters.timeout_s or DEFAULT_TIMEOUT_S
@@ -88,19 +89,19 @@ class HttpScaler:
 class AmqpScaler:
     """A queue's depth as AMQP tells it, exact and of this moment; what consumers hold as statistics tell it."""
 
-    def __init__(self, parameters: RabbitmqParameters, target: Target, world: World) -> None:
+    def __init__(self, parameters: RabbitmqParameters, target: Target, trigger: Trigger, world: World) -> None:
         access = amqp_access(parameters)
-        apis = companion_apis(parameters)
+        namespace = namespace_meant(access.host, trigger.owner.namespace or "")
         self._queue = parameters.queue
         self._vhost = access.vhost
         self._target = target
         self._clock = world.clock
         self._pools = world.pools
-        self._depths_key = ("rabbitmq depths", access)
-        self._depths = world.pools.borrow(self._depths_key, _depths_maker(access, world.clock))
-        accesses = tuple(management_access(parameters, api) for api in apis)
-        self._companion_key = ("rabbitmq companion", accesses)
-        self._companion = world.pools.borrow(self._companion_key, lambda: Companion(accesses, world.pools, world.clock))
+        self._depths_key = ("rabbitmq depths", access, namespace)
+        self._depths = world.pools.borrow(self._depths_key, _depths_maker(access, namespace, world))
+        apis = tuple(api_of(parameters, place, trigger) for place in companion_apis(parameters))
+        self._companion_key = ("rabbitmq companion", apis)
+        self._companion = world.pools.borrow(self._companion_key, lambda: Companion(apis, world))
         self._companion.want(self._vhost, self._queue)
         self._waiting_at = -STATISTICS_AGE_S  # when messages were last seen to wait
 
@@ -139,17 +140,20 @@ def read_depth(waiting: int, counts: QueueCounts | Uncounted, empty_s: float) ->
     return replace(reading, quality=Quality.PARTIAL, in_flight=None, note=note)
 
 
-def management_access(parameters: RabbitmqParameters, api: Api) -> ManagementAccess:
-    oauth = None
+def api_of(parameters: RabbitmqParameters, place: Place, trigger: Trigger) -> Api:
+    way = None
     if parameters.token_url:
-        oauth = ClientCredentials(
+        way = TokenWay(
             parameters.token_url,
             parameters.client_id,
             parameters.client_secret,
             tuple(each.strip() for each in parameters.scopes.split(",") if each.strip()),
             token_form(parameters.endpoint_params),
+            tls_of(parameters),
         )
-    return ManagementAccess(api.url, api.user, api.password, trust_of(parameters), oauth)
+    access = ManagementAccess(place.url, place.user, place.password, tls_of(parameters))
+    host = urlsplit(place.url).hostname or ""
+    return Api(access, way, namespace_meant(host, trigger.owner.namespace or ""))
 
 
 def metric_name(queue: str) -> str:
@@ -157,8 +161,11 @@ def metric_name(queue: str) -> str:
     return normalize(f"rabbitmq-{quote_plus(queue)}")
 
 
-def _depths_maker(access: Access, clock: Clock) -> Callable[[], Depths]:
-    return lambda: Depths(access, "scaler", clock)
+def _depths_maker(access: Access, namespace: str, world: World) -> Callable[[], Depths]:
+    async def find(address: str) -> str:
+        return (await addresses_of(world.store, address, namespace))[0]
+
+    return lambda: Depths(access, "scaler", world.clock, find)
 
 
 def _measure(parameters: RabbitmqParameters) -> Measure:
@@ -173,7 +180,7 @@ def _make(parameters: RabbitmqParameters, trigger: Trigger, world: World) -> Sca
         trigger.metric_type or MetricType.AVERAGE_VALUE,
     )
     maker = HttpScaler if parameters.speaks_http else AmqpScaler
-    return maker(parameters, target, world)
+    return maker(parameters, target, trigger, world)
 
 
 DEFINITION = Definition(RabbitmqParameters, _make, "Messages in queues of RabbitMQ, and their rates.")

@@ -17,11 +17,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mappin
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
+from core.clients.http_reader import parse_url
 from core.clients.rabbitmq_management import Management, ManagementAccess
 from core.clients.rabbitmq_terms import NOT_FOUND, QueueCounts, RabbitmqDown, RabbitmqRefused, again
 from core.clock import Clock
 from core.errors import PermanentError, TemporaryError
-from scalers.pools import Pools
+from scalers.auth.tokens import TokenSource, TokenWay
+from scalers.base import World
+from scalers.service_addresses import urls_of
 
 T = TypeVar("T")
 
@@ -75,12 +78,24 @@ class Shared(Generic[T]):
         self._good_until = self._done_at + min(max(HOLD_TIMES * took, HOLD_LEAST_S), HOLD_MOST_S)
 
 
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A management API and who asks it. `namespace`: whose Service its host may be; empty where it is none's."""
+
+    management: ManagementAccess
+    way: TokenWay | None = None
+    namespace: str = ""
+
+
 class Statistics:
     """Of one management API, as one user. Made without effect."""
 
-    def __init__(self, access: ManagementAccess, clock: Clock) -> None:
-        self.management = Management(access, clock)
-        self._clock = clock
+    def __init__(self, api: Api, world: World) -> None:
+        self._tokens = TokenSource(api.way, world.clock) if api.way else None
+        self.management = Management(api.management, self._tokens, self._find)
+        self._clock = world.clock
+        self._store = world.store
+        self._namespace = api.namespace
         self._wanted: dict[str, Counter[str]] = {}  # virtual host → queue → triggers
         self._shared: dict[Hashable, Shared[Any]] = {}
         self._totals: dict[str, int] = {}  # queues that a virtual host had when it was listed last
@@ -123,6 +138,11 @@ class Statistics:
 
     async def close(self) -> None:
         await self.management.close()
+        if self._tokens is not None:
+            await self._tokens.close()
+
+    async def _find(self, url: str) -> tuple[str, str]:
+        return (await urls_of(self._store, parse_url(url), self._namespace))[0]
 
     def _is_listed(self, vhost: str) -> bool:
         wanted = len(self._wanted.get(vhost, ()))
@@ -146,18 +166,18 @@ class Uncounted:
 
 
 class Companion:
-    """Made without effect. `accesses`: where it may be, likeliest first."""
+    """Made without effect. `apis`: where it may be, likeliest first."""
 
-    def __init__(self, accesses: Sequence[ManagementAccess], pools: Pools, clock: Clock) -> None:
-        self._accesses = accesses
-        self._pools = pools
-        self._clock = clock
+    def __init__(self, apis: Sequence[Api], world: World) -> None:
+        self._apis = apis
+        self._world = world
+        self._clock = world.clock
         self._turn = asyncio.Lock()
         self._statistics: Statistics | None = None
         self._key: Hashable = None
         self._wanted: Counter[tuple[str, str]] = Counter()
         self._quiet = Uncounted("no management API is known")
-        self._quiet_until = -1.0 if accesses else float("inf")
+        self._quiet_until = -1.0 if apis else float("inf")
         self._worked_at = -1.0
 
     def want(self, vhost: str, queue: str) -> None:
@@ -190,23 +210,23 @@ class Companion:
     async def close(self) -> None:
         if self._statistics is not None:
             self._statistics = None
-            await self._pools.give_back(self._key)
+            await self._world.pools.give_back(self._key)
 
     async def _find(self, vhost: str, name: str) -> None:
         """The first of all places that answers as RabbitMQ does; a queue that does not exist is such an answer."""
         reasons = []
-        for access in self._accesses:
-            key = statistics_key(access)
-            statistics = borrow_statistics(self._pools, access, self._clock)
+        for api in self._apis:
+            key = statistics_key(api)
+            statistics = borrow_statistics(self._world, api)
             try:
                 await statistics.management.queue(vhost, name, PROBE_S)
             except (TemporaryError, PermanentError) as error:
                 if not (isinstance(error, RabbitmqRefused) and error.code == NOT_FOUND):
                     reasons.append(str(error))
-                    await self._pools.give_back(key)
+                    await self._world.pools.give_back(key)
                     continue
             except BaseException:
-                await self._pools.give_back(key)
+                await self._world.pools.give_back(key)
                 raise
             for (wanted_vhost, queue), times in self._wanted.items():
                 for _ in range(times):
@@ -226,13 +246,13 @@ class Companion:
         return self._quiet
 
 
-def statistics_key(access: ManagementAccess) -> Hashable:
-    return ("rabbitmq statistics", access)
+def statistics_key(api: Api) -> Hashable:
+    return ("rabbitmq statistics", api)
 
 
-def borrow_statistics(pools: Pools, access: ManagementAccess, clock: Clock) -> Statistics:
+def borrow_statistics(world: World, api: Api) -> Statistics:
     """To be given back by `statistics_key`."""
-    return pools.borrow(statistics_key(access), lambda: Statistics(access, clock))
+    return world.pools.borrow(statistics_key(api), lambda: Statistics(api, world))
 
 
 @contextlib.asynccontextmanager

@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from core.clients.rabbitmq_access import PORT, TLS_PORT, Access, Trust
+from core.clients.rabbitmq_access import PORT, TLS_PORT, Access
+from core.clients.tls import ClientTls
 from core.settings.declaration import Choice, Decimal, Text, Truth, Whole
-from core.settings.durations import parse_duration
+from scalers.http_access import Wait
 from scalers.params import ANYWHERE, AUTH, AUTH_OR_ENV, METADATA_OR_AUTH, Parameters, param
 
 AMQP: Final = ("amqp", "amqps")
@@ -37,19 +38,6 @@ class Operation(StrEnum):
     SUM = "sum"
     AVG = "avg"
     MAX = "max"
-
-
-@dataclass(frozen=True, slots=True)
-class Milliseconds:
-    """A number of milliseconds, or a Go duration; as seconds."""
-
-    allowed: str = "must be a number of milliseconds greater than 0, such as 1000"
-
-    def read(self, text: str) -> float:
-        value = int(text) / 1000 if text.isdecimal() and text.isascii() else parse_duration(text)
-        if value <= 0:
-            raise ValueError(self.allowed)
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +74,7 @@ class RabbitmqParameters(Parameters):
     exclude_unacknowledged: bool = param(
         "excludeUnacknowledged", Truth(), "Counts only messages that no consumer has (http).", False
     )
-    timeout_s: float | None = param("timeout", Milliseconds(), "How long one question may take, in ms (http).", None)
+    timeout_s: float | None = param("timeout", Wait(), "How long one question may take, in ms (http).", None)
     unsafe_ssl: bool = param("unsafeSsl", Truth(), "Takes any certificate of the server.", False)
     username: str = param("username", Text(False), "Instead of the user in host.", "", sources=AUTH_OR_ENV)
     password: str = param("password", Text(False), "And the password.", "", sources=AUTH_OR_ENV, secret=True)
@@ -224,23 +212,19 @@ def amqp_access(parameters: RabbitmqParameters) -> Access:
         user or "guest",
         password or "guest",
         tls,
-        trust=trust_of(parameters) if tls else None,
+        trust=tls_of(parameters) if tls else None,
         external=tls and bool(parameters.cert) and not password,
     )
 
 
-def trust_of(parameters: RabbitmqParameters) -> Trust:
-    return Trust(
-        parameters.ca or None,
-        parameters.cert,
-        parameters.key,
-        parameters.key_password,
-        verify=not parameters.unsafe_ssl,
+def tls_of(parameters: RabbitmqParameters) -> ClientTls:
+    return ClientTls(
+        parameters.ca, parameters.cert, parameters.key, parameters.key_password, check=not parameters.unsafe_ssl
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class Place:
     """A management API: `url` is what stands before `/api`."""
 
     url: str
@@ -249,12 +233,12 @@ class Api:
     password: str
 
 
-def management_api(parameters: RabbitmqParameters) -> Api:
+def management_api(parameters: RabbitmqParameters) -> Place:
     """Of parameters that speak HTTP."""
     return _api(parameters, urlsplit(parameters.host))
 
 
-def companion_apis(parameters: RabbitmqParameters) -> tuple[Api, ...]:
+def companion_apis(parameters: RabbitmqParameters) -> tuple[Place, ...]:
     """Of parameters that speak AMQP: where the same RabbitMQ may have its management API, likeliest first.
 
     A password that went through TLS goes nowhere without it.
@@ -266,12 +250,12 @@ def companion_apis(parameters: RabbitmqParameters) -> tuple[Api, ...]:
         api = _api(parameters, urlsplit(parameters.management))
         named = bool(parameters.username or "@" in parameters.management)
         user, password = (api.user, api.password) if named else (access.user, access.password)
-        return (Api(api.url, access.vhost, user, password),)
+        return (Place(api.url, access.vhost, user, password),)
     host = f"[{access.host}]" if ":" in access.host else access.host
     urls = [f"https://{host}:{MANAGEMENT_TLS_PORT}"]
     if not access.tls:
         urls.insert(0, f"http://{host}:{MANAGEMENT_PORT}")
-    return () if access.external else tuple(Api(url, access.vhost, access.user, access.password) for url in urls)
+    return () if access.external else tuple(Place(url, access.vhost, access.user, access.password) for url in urls)
 
 
 def token_form(text: str) -> tuple[tuple[str, str], ...]:
@@ -285,10 +269,10 @@ def vhost_and_path(path: str, override: str = "") -> tuple[str, str]:
     return override or unquote(last) or "/", "".join(f"/{each}" for each in before if each)
 
 
-def _api(parameters: RabbitmqParameters, parts: SplitResult) -> Api:
+def _api(parameters: RabbitmqParameters, parts: SplitResult) -> Place:
     vhost, before = vhost_and_path(parts.path, parameters.vhost)
     user, password = _credentials(parameters, parts)
-    return Api(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{before}", vhost, user, password)
+    return Place(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{before}", vhost, user, password)
 
 
 def _credentials(parameters: RabbitmqParameters, parts: SplitResult) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from scalers.readings import Quality, Reading
 SMOOTHING_S: Final = 10.0
 """The time constant of rates: RabbitMQ's own are of intervals of 5 s, and jump (keda#4507)."""
 STILL: Final = 0.001
-"""A smooth rate below it, in messages a second, is none."""
+"""A rate below it, in messages a second, is none."""
 ENDLESS: Final = 1_000_000.0
 """How many times the value of one replica a queue counts that is never going to be empty: more than any maximum."""
 
@@ -35,11 +35,12 @@ class Rate:
 
 def follow(before: Rate | None, reported: float, now: float) -> Rate:
     """The first rate, and the first after a standstill, count as they are."""
+    reported = reported if reported >= STILL else 0.0
     if before is None or before.smooth == 0.0:
         return Rate(reported, reported, now)
     weight = 1.0 - math.exp(-max(0.0, now - before.at) / SMOOTHING_S)
     smooth = before.smooth + weight * (reported - before.smooth)
-    return Rate(reported, 0.0 if reported == 0.0 and smooth < STILL else smooth, now)
+    return Rate(reported, smooth if smooth >= STILL else 0.0, now)
 
 
 @dataclass(frozen=True, slots=True)

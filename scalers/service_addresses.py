@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from yarl import URL
+
 from core.errors import NotFound, TemporaryError
 from core.resources.core_services import CORE_SERVICE
 from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
@@ -40,6 +42,21 @@ async def addresses_of(store: Store, address: str, namespace: str) -> list[str]:
     if not found:
         raise TemporaryError(f"{where} has no ready Pods")
     return found
+
+
+async def urls_of(store: Store, url: URL, namespace: str) -> list[tuple[str, str]]:
+    """The same for a URL: where it is reached, and what its host shall be called (empty: as the URL has it)."""
+    address = f"{url.host}:{url.port}"
+    found = await addresses_of(store, address, namespace)
+    if found == [address]:
+        return [(str(url), "")]
+    places = (each.rpartition(":") for each in found)
+    return [(str(url.with_host(host).with_port(int(port))), url.authority) for host, _, port in places]
+
+
+def namespace_meant(host: str, namespace: str) -> str:
+    """The namespace, where a host may be a Service of it; empty where its name says more."""
+    return namespace if "." not in host and ":" not in host and host != "localhost" else ""
 
 
 def _ready(piece: Json, port_name: str) -> list[str]:

@@ -47,8 +47,9 @@ class Answer:
 class HttpReader:
     """Connections of one TLS access, opened on use and kept. To be lent by `Pools`."""
 
-    def __init__(self, tls: ClientTls | None = None) -> None:
+    def __init__(self, tls: ClientTls | None = None, connections_per_host: int = CONNECTIONS_PER_HOST) -> None:
         self._tls = tls or ClientTls()
+        self._connections_per_host = connections_per_host
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, question: Question) -> Answer:
@@ -95,7 +96,7 @@ class HttpReader:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                ssl=self._tls.context(), limit=0, limit_per_host=CONNECTIONS_PER_HOST, ttl_dns_cache=10
+                ssl=self._tls.context(), limit=0, limit_per_host=self._connections_per_host, ttl_dns_cache=10
             )
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session

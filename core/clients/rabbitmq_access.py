@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from core.clients.tls import ClientTls
 from core.errors import PermanentError
 
 PORT, TLS_PORT = 5672, 5671
@@ -14,19 +15,9 @@ REASON: Final = "InvalidConnectionSecret"
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """How TLS is spoken, in PEM texts. `ca` None: the authorities that this machine trusts."""
-
-    ca: str | None = None
-    certificate: str = ""
-    key: str = field(default="", repr=False)
-    key_password: str = field(default="", repr=False)
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Access:
-    """`ca` is PEM text; None: the authorities that this machine trusts. `trust` says more, and wins."""
+    """`ca` is PEM text; None: the authorities that this machine trusts. `trust` says more, and wins. `server_name` is
+    whose certificate is wanted where `host` is only the way there."""
 
     host: str
     port: int = PORT
@@ -35,8 +26,9 @@ class Access:
     password: str = field(default="guest", repr=False)
     tls: bool = False
     ca: str | None = None
-    trust: Trust | None = None
+    trust: ClientTls | None = None
     external: bool = False  # the certificate says who one is: SASL's EXTERNAL
+    server_name: str = ""
 
     @property
     def place(self) -> str:

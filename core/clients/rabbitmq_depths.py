@@ -7,12 +7,13 @@ connection was lost. Scalers share one for each broker and credential.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from core.clients.rabbitmq import Session
 from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_terms import NOT_FOUND, RabbitmqRefused, again
-from core.clients.rabbitmq_tls import make_context
 from core.clock import Clock
 from core.errors import PermanentError, TemporaryError
 
@@ -20,13 +21,22 @@ AGAIN_S: Final = 1.0
 """How long a failure to connect answers all who ask: a thousand triggers are one attempt a second."""
 
 
+Find: TypeAlias = Callable[[str], Awaitable[str]]
+"""`host:port` as documents have it → as it is reached now. TemporaryError."""
+
+
+async def as_written(address: str) -> str:
+    return address
+
+
 class Depths:
     """Made without effect."""
 
-    def __init__(self, access: Access, name: str, clock: Clock) -> None:
+    def __init__(self, access: Access, name: str, clock: Clock, find: Find = as_written) -> None:
         self._access = access
         self._name = name
         self._clock = clock
+        self._find = find
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._failed: TemporaryError | PermanentError | None = None
@@ -68,8 +78,10 @@ class Depths:
 
     async def _open(self) -> Session:
         if self._access.trust is not None and self._access.tls:
-            make_context(self._access.trust)  # said here, what is wrong with it is not lost with the connection
-        session = Session(self._access, self._name)
+            self._access.trust.context()  # said here, what is wrong with it is not lost with the connection
+        host, _, port = (await self._find(f"{self._access.host}:{self._access.port}")).rpartition(":")
+        access = replace(self._access, host=host, port=int(port), server_name=self._access.host)
+        session = Session(access, self._name)
         await session.open()
         self.opened += 1
         return session

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from core.clients.rabbitmq_access import Access, Trust
+from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_terms import (
     NOT_FOUND,
     Content,
@@ -30,7 +30,7 @@ from core.clients.rabbitmq_terms import (
     Received,
     Thing,
 )
-from core.clients.rabbitmq_tls import make_context
+from core.clients.tls import ClientTls
 
 T = TypeVar("T")
 
@@ -435,8 +435,8 @@ def _pika(name: str) -> Any:
 def _parameters(access: Access, name: str) -> Any:
     options = None
     if access.tls:
-        context = make_context(access.trust or Trust(access.ca))
-        options = importlib.import_module("pika").SSLOptions(context, access.host)
+        context = (access.trust or ClientTls(access.ca or "")).context()
+        options = importlib.import_module("pika").SSLOptions(context, access.server_name or access.host)
     credentials = _pika("credentials")
     own = credentials.ExternalCredentials()
     if not access.external:

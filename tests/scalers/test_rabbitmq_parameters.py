@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from core.clients.rabbitmq_access import Access, Trust
+from core.clients.rabbitmq_access import Access
+from core.clients.tls import ClientTls
 from core.resources.meta import ObjectKey
 from scalers.params import parse
 from scalers.rabbitmq_parameters import (
-    Api,
     Mode,
+    Place,
     RabbitmqParameters,
     amqp_access,
     companion_apis,
@@ -220,8 +221,8 @@ def test_a_urls_path_names_the_virtual_host_last(path: str, override: str, vhost
         ({**AMQP, "vhostName": "a/b"}, {}, Access("somehost.com", 5236, "a/b", "user", "sercet")),
         ({**PLAIN_AMQP, "host": "amqp://u:p%40%2F@h/%2Fa"}, {}, Access("h", 5672, "/a", "u", "p@/")),
         (AMQP, {"username": "u", "password": "p"}, Access("somehost.com", 5236, "vhost", "u", "p")),
-        (AMQPS, {"tls": "enable", "ca": "A"}, Access("somehost.com", 5671, tls=True, trust=Trust("A"))),
-        ({**AMQPS, "unsafeSsl": "true"}, {}, Access("somehost.com", 5671, tls=True, trust=Trust(verify=False))),
+        (AMQPS, {"tls": "enable", "ca": "A"}, Access("somehost.com", 5671, tls=True, trust=ClientTls("A"))),
+        ({**AMQPS, "unsafeSsl": "true"}, {}, Access("somehost.com", 5671, tls=True, trust=ClientTls(check=False))),
     ],
 )
 def test_where_amqp_leads(metadata: dict[str, str], auth: dict[str, str], access: Access) -> None:
@@ -246,8 +247,8 @@ def test_a_certificate_without_a_password_says_who_one_is(host: str, auth: dict[
 
 def test_where_http_leads() -> None:
     api = management_api(good({**HTTP, "host": "https://user:p%3Aw@somehost.com:15671/proxy/my%20host"}))
-    assert api == Api("https://somehost.com:15671/proxy", "my host", "user", "p:w")
-    assert management_api(good(HTTP)) == Api("http://somehost.com", "/", "", "")
+    assert api == Place("https://somehost.com:15671/proxy", "my host", "user", "p:w")
+    assert management_api(good(HTTP)) == Place("http://somehost.com", "/", "", "")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ RATES = st.floats(0, 10**5)
 
 
 def rate(value: float) -> Rate:
-    return Rate(value, value, 0.0)
+    return follow(None, value, 0.0)
 
 
 def judged(

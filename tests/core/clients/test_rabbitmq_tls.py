@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from core.clients.rabbitmq_access import Access, Trust
+from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_depths import Depths
 from core.clients.rabbitmq_management import Management, ManagementAccess
-from core.clients.rabbitmq_terms import RabbitmqDown
-from core.clients.rabbitmq_tls import make_context
+from core.clients.tls import ClientTls
 from core.clock import SystemClock
 from core.errors import PermanentError, TemporaryError
 from tests.support.identities import KEY_PASSWORD, Identities, make_identities
@@ -41,7 +40,7 @@ class Secure:
     def __init__(self, server: Rabbitmq, port: int, http_port: int, certificates: Identities) -> None:
         self.server = server
         self.certificates = certificates
-        self.trust = Trust(certificates.authority)
+        self.trust = ClientTls(certificates.authority)
         self.access = Access("127.0.0.1", port, tls=True, trust=self.trust)
         self.management = ManagementAccess(f"https://127.0.0.1:{http_port}", "guest", "guest", self.trust)
 
@@ -71,7 +70,7 @@ async def depth(access: Access) -> int:
 
 
 async def answers(access: ManagementAccess) -> bool:
-    management = Management(access, SystemClock())
+    management = Management(access)
     try:
         return (await management.queue("/", "q", 5)).name == "q"
     finally:
@@ -83,17 +82,19 @@ def test_an_authority_of_ones_own(secure: Secure) -> None:
     assert asyncio.run(answers(secure.management))
 
 
-@pytest.mark.parametrize("trust", [Trust(), Trust(make_identities().authority)], ids=["the machine's", "another"])
-def test_whom_nobody_vouches_for_is_not_spoken_to(secure: Secure, trust: Trust) -> None:
-    with pytest.raises(RabbitmqDown, match=r"(?i)certificate"):
+@pytest.mark.parametrize(
+    "trust", [ClientTls(), ClientTls(make_identities().authority)], ids=["the machine's", "another"]
+)
+def test_whom_nobody_vouches_for_is_not_spoken_to(secure: Secure, trust: ClientTls) -> None:
+    with pytest.raises(TemporaryError, match=r"(?i)certificate"):
         asyncio.run(depth(replace(secure.access, trust=trust)))
-    with pytest.raises(RabbitmqDown, match=r"(?i)certificate"):
-        asyncio.run(answers(replace(secure.management, trust=trust)))
+    with pytest.raises(TemporaryError, match=r"(?i)certificate"):
+        asyncio.run(answers(replace(secure.management, tls=trust)))
 
 
 def test_unless_one_does_not_care(secure: Secure) -> None:
-    assert asyncio.run(depth(replace(secure.access, trust=Trust(verify=False)))) == 0
-    assert asyncio.run(answers(replace(secure.management, trust=Trust(verify=False))))
+    assert asyncio.run(depth(replace(secure.access, trust=ClientTls(check=False)))) == 0
+    assert asyncio.run(answers(replace(secure.management, tls=ClientTls(check=False))))
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -107,23 +108,8 @@ def test_a_certificate_says_who_one_is(secure: Secure, locked: bool) -> None:
         asyncio.run(depth(replace(access, trust=secure.trust)))
 
 
-@pytest.mark.parametrize(
-    "trust",
-    [
-        pytest.param(Trust("no PEM"), id="an authority that is none"),
-        pytest.param(Trust(certificate="-----BEGIN", key="secret-key"), id="a certificate that is none"),
-        pytest.param(Trust(certificate=make_identities().client, key=make_identities().client_key), id="another's key"),
-        pytest.param(
-            Trust(
-                certificate=(some := make_identities()).client, key=some.locked_client_key, key_password="secret-word"
-            ),
-            id="a wrong password",
-        ),
-    ],
-)
-def test_what_cannot_be_used_is_told_and_not_shown(trust: Trust) -> None:
-    with pytest.raises(PermanentError, match="the certificates for RabbitMQ cannot be used: ") as failed:
-        make_context(trust)
-    assert "secret" not in str(failed.value)
-    with pytest.raises(PermanentError, match="the certificates for RabbitMQ"):
+def test_what_cannot_be_used_is_told_at_once() -> None:
+    trust = ClientTls(certificate="-----BEGIN", key="secret-key")
+    with pytest.raises(PermanentError, match="the certificates cannot be used: ") as failed:
         asyncio.run(depth(Access("127.0.0.1", 1, tls=True, trust=trust)))
+    assert "secret" not in str(failed.value)
