@@ -30,9 +30,10 @@ test: $(VENV)/installed-dev ## install what the tests need and run them all
 	tests/support/need.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-soak: $(VENV)/installed-dev ## ten thousand seeds of faults twice (make soak SEEDS=7 SEED_COUNT=1 plays one again)
+soak: $(VENV)/installed-dev ## ten thousand seeds of faults, three times (make soak SEEDS=7 SEED_COUNT=1 plays one again)
 	$(BIN)/python -m tests.scenarios.test_event_log $(SEEDS) $(SEED_COUNT)
 	$(BIN)/python -m tests.scenarios.test_events $(SEEDS) $(SEED_COUNT)
+	$(BIN)/python -m tests.scenarios.test_triggers $(SEEDS) $(SEED_COUNT)
 
 check: $(VENV)/installed-dev ## lint, format and type rules
 	$(BIN)/ruff check .

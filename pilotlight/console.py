@@ -19,6 +19,7 @@ from core.apiserver.status import failure
 from core.errors import ApiError
 from core.resources.meta import Json
 from pilotlight.event_console import EventConsole
+from pilotlight.scaling_console import ScalingConsole
 
 Decisions = Callable[[str, str], list[Json]]
 Loads = Callable[[], Awaitable[list[Json]]]
@@ -27,28 +28,43 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Console:
-    """Three pages over three functions that the roof hands in, and the pages about events."""
+    """Three pages over three functions that the roof hands in, and the pages about events and ScaledObjects."""
 
     def __init__(
-        self, token: str, decisions: Decisions, loads: Loads, metrics: Metrics, events: EventConsole | None = None
+        self,
+        token: str,
+        decisions: Decisions,
+        loads: Loads,
+        metrics: Metrics,
+        events: EventConsole | None = None,
+        scaling: ScalingConsole | None = None,
     ) -> None:
         self._token = token
         self._decisions = decisions
         self._loads = loads
         self._metrics = metrics
         self._events = events
+        self._scaling = scaling
+        self._version = ""
 
-    def above(self, api: Starlette) -> Starlette:
-        """One application: these pages, and the API for everything else."""
+    def above(self, api: Starlette, version: str = "") -> Starlette:
+        """One application: these pages, and the API for everything else. `version` is the platform's."""
+        self._version = version
         return Starlette(
             routes=[
                 Route("/metrics", self._guarded(self._show_metrics)),
                 Route("/pilotlight/v1/top", self._guarded(self._show_loads)),
                 Route("/pilotlight/v1/namespaces/{namespace}/decisions/{name}", self._guarded(self._show_decisions)),
+                *(self._scaling_routes(self._scaling) if self._scaling is not None else ()),
                 *(self._event_routes(self._events) if self._events is not None else ()),
                 Mount("", app=api),
             ]
         )
+
+    def _scaling_routes(self, scaling: ScalingConsole) -> Iterator[Route]:
+        path = "/pilotlight/v1/namespaces/{namespace}/scaledobjects/{name}/decisions"
+        yield Route("/pilotlight/v1/scaledobjects", self._guarded(scaling.objects))
+        yield Route(path, self._guarded(scaling.decisions))
 
     def _event_routes(self, events: EventConsole) -> Iterator[Route]:
         pages = (
@@ -65,7 +81,10 @@ class Console:
             yield Route(f"/pilotlight/v1{path}", self._guarded(endpoint), methods=[method])
 
     async def _show_metrics(self, request: Request) -> Response:
-        return PlainTextResponse(exposition(self._metrics()), media_type="text/plain; version=0.0.4")
+        text = exposition(self._metrics())
+        if self._scaling is not None:
+            text += self._scaling.metrics(self._version)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     async def _show_loads(self, request: Request) -> Response:
         return _json({"items": await self._loads()})

@@ -57,6 +57,7 @@ from pilotlight.eventing_wing import Surroundings, make_eventing
 from pilotlight.inside import Inside
 from pilotlight.listeners import Addresses
 from pilotlight.scaling_admission import ScalingAdmission
+from pilotlight.scaling_console import ScalingConsole
 from pilotlight.scaling_wing import make_scaling
 from pilotlight.thrift import Thrift
 from pilotlight.top import Top
@@ -76,7 +77,7 @@ class House:
     console: Console
 
     def application(self, token: str, version: str) -> Starlette:
-        return self.console.above(make_app(self.backend, token, version))
+        return self.console.above(make_app(self.backend, token, version), version)
 
 
 def make_house(
@@ -140,7 +141,8 @@ def make_house(
     replays = Replays(eventing.plane, eventing.log, eventing.plane.parts)
     events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
     top = Top(store, bus, clock, activator.waiting)
-    console = Console(token, partial(_decisions, autoscaler), top.rows, activator.snapshot, events)
+    told = partial(_decisions, autoscaler)
+    console = Console(token, told, top.rows, activator.snapshot, events, ScalingConsole(scaling.objects, clock))
     return House(activator, services, partial(run_together, controllers), backend, console)
 
 

@@ -7,7 +7,7 @@ stays the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from autoscaler.triggers.circuit import State
 from autoscaler.triggers.documents import TargetKey
@@ -19,14 +19,14 @@ from core.resources.keda_annotations import RESOURCE_TRIGGERS
 
 @dataclass(frozen=True, slots=True)
 class MetricFacts:
-    """One metric. `failures` and `since` change often and alone are no reason to hurry."""
+    """One metric. `failures` and `circuit` change by themselves all the time: alone they are no difference."""
 
     name: str
     type: str
     active: bool | None
     error: str = ""
-    circuit: State = State.CLOSED
-    failures: int = 0
+    circuit: State = field(default=State.CLOSED, compare=False)
+    failures: int = field(default=0, compare=False)
 
     @property
     def is_resource(self) -> bool:
@@ -35,7 +35,8 @@ class MetricFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All of it. `active_at` is in wall seconds."""
+    """All of it. Where two differ, somebody wants to know now; what drifts meanwhile is told by the way. `active_at` is
+    in wall seconds."""
 
     target: TargetKey
     problem: str = ""
@@ -52,16 +53,15 @@ class Facts:
     original: int | None = None
     types: str = ""
     authentications: str = ""
-    active_at: float | None = None
+    active_at: float | None = field(default=None, compare=False)
 
     @property
     def failing(self) -> Sequence[MetricFacts]:
         return [metric for metric in self.metrics if metric.error]
 
-    def calm(self) -> Facts:
-        """Without what changes by itself all the time: where this differs, somebody wants to know now."""
-        metrics = tuple(replace(metric, failures=0, circuit=State.CLOSED) for metric in self.metrics)
-        return replace(self, metrics=metrics, active_at=None)
+    @property
+    def drift(self) -> tuple[object, ...]:
+        return (self.active_at, *((metric.failures, metric.circuit) for metric in self.metrics))
 
 
 def gather(scaled: Scaled, sources: Sequence[Source], now: float, wall: float) -> Facts:
@@ -93,7 +93,7 @@ def gather(scaled: Scaled, sources: Sequence[Source], now: float, wall: float) -
         fallback=outcome is not None and outcome.in_fallback,
         has_fallback=spec.fallback is not None,
         composite=spec.modifiers is not None,
-        paused=pause.all or pause.replicas is not None or pause.scale_in or pause.scale_out,
+        paused=scaled.paused,
         paused_replicas=pause.replicas if pause.replicas is not None and scaled.has == pause.replicas else None,
         original=plan.original,
         types=plan.types,

@@ -8,7 +8,7 @@ writes the greater of both. Status and events come after that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,11 +16,12 @@ import structlog
 
 from autoscaler.triggers.announcements import DELETED, SCALERS_STOPPED, Announcement, not_scaled, scaled
 from autoscaler.triggers.decide import Observed, begin, decide
+from autoscaler.triggers.decisions import Cause, Decision
 from autoscaler.triggers.facts import Facts, gather
 from autoscaler.triggers.making import Make
 from autoscaler.triggers.poller import Poller
 from autoscaler.triggers.scaled import Plan, Scaled
-from autoscaler.triggers.sources import Owner, Source
+from autoscaler.triggers.sources import Owner
 from autoscaler.triggers.status_writer import StatusWriter
 from autoscaler.triggers.timers import Timers
 from core.clock import Clock
@@ -63,7 +64,7 @@ class Loop:
         self._floor = floor
         self._objects: dict[ObjectKey, Scaled] = {}
         self._by_deployment: dict[tuple[str, str], Scaled] = {}
-        self._due: dict[ObjectKey, None] = {}
+        self._due: dict[ObjectKey, Cause] = {}
         self._timers: Timers[ObjectKey] = Timers(clock)
         self._work = asyncio.Event()
         self._writes = asyncio.Semaphore(WRITES_AT_ONCE)
@@ -104,7 +105,7 @@ class Loop:
         triggers = () if plan.problem else plan.triggers
         self.poller.place(entry.owner, triggers, plan.spec.polling_interval_s, plan.troubles)
         self._statuses.tell(plan.key, self._facts(entry))
-        self._awaken(plan.key)
+        self._awaken(plan.key, Cause.CHANGE)
 
     def remove(self, key: ObjectKey) -> None:
         """It is gone, and with it what it wanted."""
@@ -128,16 +129,16 @@ class Loop:
         entry.replicas = seen.replicas if seen else None
         entry.ready, entry.in_flight = (seen.ready, seen.in_flight) if seen else (0, None)
         if before != (entry.replicas, entry.ready, entry.in_flight):
-            self._awaken(entry.key)
+            self._awaken(entry.key, Cause.CHANGE)
 
     # What is asked.
 
     def __iter__(self) -> Iterator[Scaled]:
         return iter(self._objects.values())
 
-    def sources(self, owner: Owner) -> Sequence[Source]:
-        """Its triggers."""
-        return self.poller.sources(owner)
+    def get(self, key: ObjectKey) -> Scaled | None:
+        """One of them, to be read only."""
+        return self._objects.get(key)
 
     def facts(self, key: ObjectKey) -> Facts | None:
         """What there is to tell of it."""
@@ -147,10 +148,11 @@ class Loop:
     # Decisions.
 
     def _hear(self, owner: Owner) -> None:
-        self._awaken(owner.key)
+        pushed = any(source.pushed_at is not None for source in self.poller.sources(owner))
+        self._awaken(owner.key, Cause.PUSH if pushed else Cause.READING)
 
-    def _awaken(self, key: ObjectKey) -> None:
-        self._due[key] = None
+    def _awaken(self, key: ObjectKey, cause: Cause = Cause.TIMER) -> None:
+        self._due[key] = max(cause, self._due.get(key, cause))
         self._work.set()
 
     async def _run_decisions(self) -> None:
@@ -160,23 +162,23 @@ class Loop:
             self._work.clear()
             while self._due:
                 key = next(iter(self._due))
-                del self._due[key]
+                cause = self._due.pop(key)
                 entry = self._objects.get(key)
                 if entry is not None:
-                    self._decide_safely(entry)
+                    self._decide_safely(entry, cause)
                 decided += 1
                 if decided % DECISIONS_AT_ONCE == 0:
                     await asyncio.sleep(0)
 
-    def _decide_safely(self, entry: Scaled) -> None:
+    def _decide_safely(self, entry: Scaled, cause: Cause) -> None:
         """A defect that one document brings to light is not the others'."""
         try:
-            self._decide(entry)
+            self._decide(entry, cause)
         except Exception:
             log.exception("no decision about a scaled object", object=str(entry.key))
             self._timers.set(entry.key, self._clock.monotonic() + DEFECT_S)
 
-    def _decide(self, entry: Scaled) -> None:
+    def _decide(self, entry: Scaled, cause: Cause) -> None:
         plan, has = entry.plan, entry.has
         if plan.problem or has is None or entry.writing:
             return  # whoever changes that awakens it again
@@ -186,6 +188,7 @@ class Loop:
         observed = Observed(has, entry.ready, self.poller.samples(entry.owner), entry.in_flight)
         outcome = decide(plan.spec, entry.state, observed, now)
         entry.state, entry.outcome = outcome.state, outcome
+        entry.history.append(Decision(self._clock.wall(), now, plan.spec, observed, outcome, cause))
         if outcome.next_at is None:
             self._timers.clear(entry.key)
         else:
@@ -229,7 +232,7 @@ class Loop:
         finally:
             entry.writing = False
         if self._objects.get(plan.key) is entry:
-            self._awaken(plan.key)
+            self._awaken(plan.key, Cause.CHANGE)
 
     def _announce(self, entry: Scaled, replicas: int, scale: int) -> None:
         plan, demands = entry.plan, entry.outcome.demands if entry.outcome else ()

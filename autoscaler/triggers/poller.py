@@ -146,6 +146,7 @@ class Poller:
                 at = min(at, max(now, circuit.ask_at))
         else:
             at = due_at(now, source.pace, source.polling_s)
+        source.due_at = at
         self._timers.set(source, at)
 
     def _ask_soon(self, source: Source) -> None:
@@ -200,11 +201,13 @@ class Poller:
     # What pushes.
 
     def _start_stream(self, source: Source) -> None:
-        if self._group is None or source in self._streams or not isinstance(source.scaler, Pushing):
+        if self._group is None or source.seen is source.scaler:
             return
-        self._streams[source] = self._group.create_task(
-            self._listen(source, source.scaler), name=f"triggers:listen {source.owner.key}"
-        )
+        source.seen = source.scaler
+        if isinstance(source.scaler, Pushing):
+            self._streams[source] = self._group.create_task(
+                self._listen(source, source.scaler), name=f"triggers:listen {source.owner.key}"
+            )
 
     async def _listen(self, source: Source, scaler: Pushing) -> None:
         broken = 0

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.triggers.decide import Outcome, ScalingState
+from autoscaler.triggers.decisions import DecisionLog
 from autoscaler.triggers.documents import TargetKey
 from autoscaler.triggers.sources import Owner
 from autoscaler.triggers.spec import ScalingSpec
@@ -42,6 +43,7 @@ class Scaled:
 
     __slots__ = (
         "floor",
+        "history",
         "in_flight",
         "key",
         "outcome",
@@ -59,11 +61,18 @@ class Scaled:
         self.plan = plan
         self.state: ScalingState | None = None  # None until its target has been seen
         self.outcome: Outcome | None = None
+        self.history = DecisionLog()
         self.replicas: int | None = None  # that the Deployment asks for
         self.ready = 0
         self.in_flight: int | None = None
         self.floor = 0  # what a revision was last told to have at least
         self.writing = False
+
+    @property
+    def paused(self) -> bool:
+        """In one direction at least."""
+        pause = self.plan.spec.pause
+        return pause.all or pause.replicas is not None or pause.scale_in or pause.scale_out
 
     @property
     def has(self) -> int | None:

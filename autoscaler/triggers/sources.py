@@ -47,6 +47,7 @@ class Source:
         "_samples",
         "asked_at",
         "circuit",
+        "due_at",
         "error",
         "errors",
         "gone",
@@ -59,6 +60,7 @@ class Source:
         "read_at",
         "readings",
         "scaler",
+        "seen",
         "targets",
         "took_s",
         "trigger",
@@ -71,12 +73,14 @@ class Source:
         self.trouble = trouble  # why there cannot be a scaler, as long as the trigger is as it is
         self.polling_s = polling_s
         self.scaler: Scaler | None = None
+        self.seen: Scaler | None = None  # by the poller, which asks it whether it pushes
         self.targets: Sequence[Target] = ()
         self.readings: Sequence[Reading] = ()
         self.read_at = 0.0
         self.asked_at: float | None = None
         self.took_s = 0.0
-        self.late_s = 0.0  # how long after it was due it was asked
+        self.due_at: float | None = None
+        self.late_s = 0.0  # how long after that it was asked
         self.error = ""
         self.errors = 0  # questions without an answer, ever
         self.permanent = False  # until its trigger changes
@@ -89,6 +93,7 @@ class Source:
     async def ask(self, make: Make, clock: Clock) -> None:
         """Reads it once. Never fails: what went wrong is in the samples."""
         self.asked_at = asked_at = clock.monotonic()
+        self.late_s = max(0.0, asked_at - self.due_at) if self.due_at is not None else 0.0
         self.circuit = circuits.ask(self.circuit)
         try:
             async with asyncio.timeout(DEADLINE_S) as deadline:

@@ -56,11 +56,11 @@ class StatusWriter:
     def tell(self, key: ObjectKey, facts: Facts) -> None:
         """That is how it is now."""
         told = self._told.get(key)
-        if told is None or facts.calm() != told.calm():
+        if told is None or facts != told:
             self._timers.clear(key)
             self._due[key] = None
             self._work.set()
-        elif facts != told and self._timers.at(key) is None:
+        elif told.drift != facts.drift and self._timers.at(key) is None:
             self._timers.set(key, self._clock.monotonic() + SLOW_S)
 
     def say(self, reference: Json, announcement: Announcement) -> None:

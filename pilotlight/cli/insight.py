@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -15,10 +14,19 @@ from core.resources.meta import Json
 from core.resources.serving import REVISION, SERVICE
 from pilotlight.cli.event_lines import STANDING_HEADER, standing_row
 from pilotlight.cli.output import console, print_json, print_table, say
+from pilotlight.cli.scaling_lines import (
+    SCALED_HEADER,
+    clock_time,
+    scaled_explanation,
+    scaled_object_named,
+    scaled_row,
+)
 from pilotlight.cli.session import Session
 
 DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/decisions/{revision}"
 TOP_PATH = "/pilotlight/v1/top"
+SCALED_PATH = "/pilotlight/v1/scaledobjects"
+SCALED_DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/scaledobjects/{name}/decisions"
 SUBSCRIPTIONS_PATH = "/pilotlight/v1/subscriptions"
 TOP_HEADER = ("NAMESPACE", "REVISION", "READY", "DESIRED", "IN FLIGHT", "WAITING", "REQUESTS/S", "STATE")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -26,12 +34,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def explain_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A service or a revision.")],
+    name: Annotated[str, typer.Argument(help="A service, a revision, or scaledobject/NAME.")],
     last: Annotated[int, typer.Option(help="How many decisions.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a function has as many instances as it has: the autoscaler's last decisions in plain words."""
+    """Say why there are as many instances as there are: the autoscaler's last decisions in plain words."""
     session: Session = context.obj
+    scaled = scaled_object_named(name)
+    if scaled is not None:
+        path = SCALED_DECISIONS_PATH.format(namespace=session.namespace, name=scaled)
+        answer = session.run(lambda client: client.call("GET", path))
+        if as_json:
+            print_json({**answer, "items": answer["items"][-last:]})
+            return
+        say(f"scaledobject/{scaled}:")
+        for line in scaled_explanation(answer, last):
+            say(f"  {line}")
+        return
     found = session.run(lambda client: _decisions(client, session.namespace, name))
     if as_json:
         print_json({revision: decisions[-last:] for revision, decisions in found.items()})
@@ -39,7 +58,7 @@ def explain_command(
     for revision, decisions in found.items():
         say(f"{revision}:")
         for decision in decisions[-last:]:
-            say(f"  {_time(decision['until'])}  {decision['words']}")
+            say(f"  {clock_time(decision['until'])}  {decision['words']}")
         if not decisions:
             say("  no decision yet")
 
@@ -75,7 +94,8 @@ def top_command(
     once: Annotated[bool, typer.Option(help="Print once and return.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what each function is doing now, and what waits for each trigger; on a terminal until Ctrl-C."""
+    """Show what each function is doing now, what is scaled by triggers, and what waits for each subscription; on a
+    terminal until Ctrl-C."""
     session: Session = context.obj
     if as_json:
         print_json(session.run(_top))
@@ -89,6 +109,9 @@ async def _show_top(client: KubernetesClient, *, once: bool) -> None:
         if not once:
             console.clear()
         print_table(TOP_HEADER, (_top_row(entry) for entry in answer["items"]))
+        if answer["scaledObjects"]:
+            say()
+            print_table(SCALED_HEADER, (scaled_row(entry) for entry in answer["scaledObjects"]))
         if answer["subscriptions"]:
             say()
             print_table(STANDING_HEADER, (standing_row(entry) for entry in answer["subscriptions"]))
@@ -99,7 +122,11 @@ async def _show_top(client: KubernetesClient, *, once: bool) -> None:
 
 async def _top(client: KubernetesClient) -> Json:
     loads = await client.call("GET", TOP_PATH)
-    return {**loads, "subscriptions": (await client.call("GET", SUBSCRIPTIONS_PATH))["items"]}
+    return {
+        **loads,
+        "scaledObjects": (await client.call("GET", SCALED_PATH))["items"],
+        "subscriptions": (await client.call("GET", SUBSCRIPTIONS_PATH))["items"],
+    }
 
 
 def _top_row(entry: Json) -> Sequence[str]:
@@ -113,7 +140,3 @@ def _top_row(entry: Json) -> Sequence[str]:
         f"{entry['requestsPerSecond']:.1f}",
         entry["state"],
     )
-
-
-def _time(wall: float) -> str:
-    return datetime.fromtimestamp(wall).astimezone().strftime("%H:%M:%S")

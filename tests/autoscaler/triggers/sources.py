@@ -52,6 +52,7 @@ class PondScaler:
         self._pond = pond
         self._clock = clock
         self._target = Target(f"pond-{parameters.pond}", parameters.target, parameters.activation)
+        self._password = parameters.password
         pond.made += 1
         pond.password = parameters.password
 
@@ -65,7 +66,7 @@ class PondScaler:
         if self._pond.error == "defect":
             raise KeyError("hunter22")
         if self._pond.error:
-            raise TemporaryError(self._pond.error)
+            raise TemporaryError(self._pond.error.replace("{password}", self._password))
         return (Reading(self._pond.value, quality=self._pond.quality),)
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from core.resources.meta import Json, Kind, ObjectKey
 from core.resources.pods import POD
 from core.resources.workloads import DEPLOYMENT
 from core.stats import RevisionKey, StatisticBus
+from core.store.base import DeleteOptions
 from core.store.memory import MemoryStore
 from core.tasks import start_service
 from scalers.base import AnyDefinition, World
@@ -144,7 +145,7 @@ class KedaWorld:
             pod = {"metadata": {"ownerReferences": [owner]}, "spec": {}, "status": status}
             await self.create(POD, f"{name}-{self._pods}", pod)
         for pod in pods[wanted:]:
-            await self.store.delete(POD, pod["metadata"]["name"], "default")
+            await self.store.delete(POD, pod["metadata"]["name"], "default", DeleteOptions(grace_period_s=0))
 
     async def report(self, pod: int, in_hand: str) -> None:
         """What an instance says, as the node writes it."""

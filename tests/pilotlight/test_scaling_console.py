@@ -1,0 +1,86 @@
+"""pilotlight/scaling_console.py: decisions, rows and metrics of ScaledObjects, as the command line reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from pilotlight.cli.scaling_lines import scaled_explanation, scaled_row
+from pilotlight.console import Console
+from pilotlight.scaling_console import ScalingConsole
+from tests.autoscaler.triggers.world import KedaWorld, story
+
+TOKEN = "t0ken"
+DECISIONS = "/pilotlight/v1/namespaces/default/scaledobjects/orders/decisions"
+
+
+async def loads() -> list[Any]:
+    return []
+
+
+async def get(world: KedaWorld, path: str, token: str = TOKEN) -> tuple[int, str]:
+    console = Console(TOKEN, lambda *_: [], loads, dict, None, ScalingConsole(world.objects, world.clock))
+    app = console.above(Starlette(), "1.2.3")
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
+
+
+def test_pages() -> None:
+    async def play(world: KedaWorld) -> None:
+        assert (await get(world, DECISIONS))[0] == 404
+        await world.deployment(0)
+        world.ponds["a"].value = 25.0
+        await world.scaled_object(cooldownPeriod=60)
+        await asyncio.sleep(2.0)
+        await world.follow()
+        world.ponds["a"].value = 0.0
+        await asyncio.sleep(400.0)
+        status, body = await get(world, DECISIONS)
+        assert status == 200
+        answer = json.loads(body)
+        assert any(item["written"] == 3 and item["replicas"] == 0 for item in answer["items"])
+        lines = list(scaled_explanation(answer, 100))
+        assert any("scale 0 → 3: s0-pond-a 25 / 10 = 3" in line for line in lines)
+        assert lines[-1] == ("changes next when a trigger is read (every 5s at the latest) and asks for something else")
+        (row,) = json.loads((await get(world, "/pilotlight/v1/scaledobjects"))[1])["items"]
+        assert scaled_row(row)[:5] == ("default", "orders", "Deployment/orders", "3", "0")
+        assert scaled_row(row)[5] == "s0-pond-a=0/10"
+        assert 'keda_build_info{version="1.2.3"} 1' in (await get(world, "/metrics"))[1]
+        assert (await get(world, DECISIONS, "wrong"))[0] == 401
+
+    story(play)
+
+
+@pytest.mark.parametrize(
+    ("label", "state"),
+    [("no target", "no target"), ("paused", "paused"), ("failing", "failing"), ("cooling", "cooling")],
+)
+def test_states(label: str, state: str) -> None:
+    async def play(world: KedaWorld) -> None:
+        if label != "no target":
+            await world.deployment(1)
+        world.ponds["a"].value = 5.0
+        await world.scaled_object(annotations={"autoscaling.keda.sh/paused": "true"} if label == "paused" else {})
+        await asyncio.sleep(2.0)
+        if label == "failing":
+            world.ponds["a"].error = "down"
+        world.ponds["a"].value = 0.0
+        await asyncio.sleep(20.0)
+        (row,) = json.loads((await get(world, "/pilotlight/v1/scaledobjects"))[1])["items"]
+        assert row["state"] == state
+
+    story(play)
