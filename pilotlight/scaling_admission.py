@@ -7,15 +7,17 @@ in a file of documents, a target or an authentication, is a warning; so is what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import orjson
 
 from autoscaler.triggers.documents import authentication_of, triggers_of
 from autoscaler.triggers.making import client_missing, load_definition
 from core.apiserver.backend import Judge, Verdict
 from core.errors import FieldError, NotFound, PermanentError
 from core.resources.keda import SCALED_OBJECT
-from core.resources.keda_annotations import RESOURCE_TRIGGERS
+from core.resources.keda_annotations import HPA_PREFIX, RESOURCE_TRIGGERS
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_defaults import MAX_REPLICAS, hpa_name, or_else, target_of
 from core.resources.keda_jobs import SCALED_JOB
@@ -23,7 +25,7 @@ from core.resources.meta import Json, Kind, key_of
 from core.resources.quantities import parse_quantity
 from core.resources.serving import SERVICE
 from core.resources.workloads import DEPLOYMENT
-from core.store.base import Store
+from core.store.base import ByteLister, Store
 from scalers.readings import Trigger
 from scalers.remarks import Bounds, remarks_on
 
@@ -59,7 +61,7 @@ class ScalingAdmission:
         key, target, autoscaler = key_of(obj), target_of(obj["spec"]), hpa_name(obj)
         api_version, kind, name = target
         errors = []
-        for other in (await self._store.list(SCALED_OBJECT, key.namespace)).items:
+        for other in await self._mentioning(key.namespace, name, autoscaler, autoscaler.removeprefix(HPA_PREFIX)):
             rival = key_of(other)
             if rival == key:
                 continue
@@ -70,6 +72,14 @@ class ScalingAdmission:
                 said = f"the HPA '{autoscaler}' is already managed by the ScaledObject '{rival.name}'"
                 errors.append(FieldError(_HPA_NAME, said))
         return errors
+
+    async def _mentioning(self, namespace: str, *names: str) -> Iterable[Json]:
+        """The ScaledObjects of a namespace that hold one of these names somewhere: of thousands, few are parsed."""
+        if not isinstance(self._store, ByteLister):
+            return (await self._store.list(SCALED_OBJECT, namespace)).items
+        spelled = [orjson.dumps(name) for name in names]
+        texts = (await self._store.list_bytes(SCALED_OBJECT, namespace)).items
+        return [orjson.loads(text) for text in texts if any(each in text for each in spelled)]
 
     async def _remarks(self, obj: Json) -> list[str]:
         most = or_else(obj["spec"].get("maxReplicaCount"), MAX_REPLICAS)

@@ -96,6 +96,23 @@ async def test_two_of_one_autoscalers_name(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("", "keda-hpa-a"), ("mine", "mine"), ("keda-hpa-b", "")],
+    ids=["made up and given", "given twice", "given and made up"],
+)
+async def test_names_of_autoscalers_meet_in_every_way(api: Api, ours: str, theirs: str) -> None:
+    def advanced(name: str) -> Json:
+        return {"horizontalPodAutoscalerConfig": {"name": name}} if name else {}
+
+    other = scaled("b", scaleTargetRef={"name": "other"}, advanced=advanced(theirs))
+    assert (await api.post(OBJECTS, other)).code == 201
+    assert (await api.post(OBJECTS, scaled("c", scaleTargetRef={"name": "a"}))).code == 201
+    answer = await api.post(OBJECTS, scaled("a", advanced=advanced(ours)))
+    assert answer.code == 422
+    assert "is already managed by the ScaledObject 'b'" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
     ("resources", "metadata", "code"),
     [
         ({}, {}, 422),
