@@ -20,6 +20,7 @@ SCALERS: Final[Mapping[str, str]] = {
     "kafka": "scalers.kafka",
     "kubernetes-workload": "scalers.kubernetes_workload",
     "memory": "scalers.cpu_memory",
+    "mongodb": "scalers.mongodb",
     "mysql": "scalers.mysql",
     "pilotlight-backlog": "scalers.backlog",
     "metrics-api": "scalers.metrics_api",
