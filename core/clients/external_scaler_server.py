@@ -6,7 +6,8 @@ Answers gRPC's health checks, too, as Kubernetes' probes ask for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NoReturn, Protocol
@@ -39,7 +40,7 @@ class Service(Protocol):
 
     async def is_active(self, ref: ScaledObjectRef) -> bool: ...
 
-    def activity(self, ref: ScaledObjectRef) -> AsyncIterator[bool]:
+    def activity(self, ref: ScaledObjectRef) -> AsyncGenerator[bool]:
         """At once, and whenever it has changed."""
 
     async def metric_specs(self, ref: ScaledObjectRef) -> Sequence[MetricSpec]: ...
@@ -94,9 +95,9 @@ def _handlers(service: Service) -> Any:
         return GetMetricsResponse(await _answered(context, answer))
 
     async def activity(ref: ScaledObjectRef, context: Any) -> AsyncIterator[IsActiveResponse]:
-        changes = service.activity(ref)
-        while True:
-            yield IsActiveResponse(await _answered(context, anext(changes)))
+        async with aclosing(service.activity(ref)) as changes:
+            while True:
+                yield IsActiveResponse(await _answered(context, anext(changes)))
 
     def unary(method: Any, request: type[Any] = ScaledObjectRef) -> Any:
         return grpc.unary_unary_rpc_method_handler(method, partial(decode, request), encode)

@@ -46,6 +46,7 @@ GROUPS: Final[Mapping[str, str]] = {
     **{name: f"kn.{name}" for name in ("broker", "trigger", "channel", "subscription", "source", "eventtype")},
     "events": "events",
     "dlq": "dlq",
+    "scaler": "scaler",
 }
 """Group → its module in `pilotlight.cli`, with an `app` of its own."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -34,7 +34,7 @@ class Answers:
         self.note(ref)
         return True
 
-    async def activity(self, ref: ScaledObjectRef) -> AsyncIterator[bool]:
+    async def activity(self, ref: ScaledObjectRef) -> AsyncGenerator[bool]:
         for active in (False, True):
             yield active
         self.note(ref)
