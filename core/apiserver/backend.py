@@ -51,6 +51,7 @@ class Backend:
     mutate: Mutate = no_mutation
     kept_namespaces: Collection[str] = ("default", "kube-system", "kube-public")
     judges: Mapping[Kind[Any], Judge] = field(default_factory=dict)
+    judging: asyncio.Lock = field(default_factory=asyncio.Lock)  # from a verdict until what it was about is stored
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: Snapshots = field(default_factory=Snapshots)
     _by_resource: dict[tuple[str, str, str], Kind[Any]] = field(init=False, default_factory=dict)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import orjson
@@ -130,11 +131,17 @@ async def _create(
         obj = {**obj, "metadata": named(obj["metadata"], uuid.uuid4().hex[:5])}
     admitted = admit_create(kind, obj, call.context(backend), field_validation(call))
     new = admitted.obj
-    judged = await _judge(backend, call, kind, new)
     if not managed:
         new = track_update(kind, None, new, call.manager, backend.timestamp(), "")
-    stored = await _rehearse(backend, kind, new) if call.dry_run else await backend.store.create(kind, new)
+    async with _undisturbed(backend, kind):
+        judged = await _judge(backend, call, kind, new)
+        stored = await _rehearse(backend, kind, new) if call.dry_run else await backend.store.create(kind, new)
     return show(backend, call, kind, stored, 201, (*repeated, *admitted.warnings, *judged))
+
+
+def _undisturbed(backend: Backend, kind: Kind[Any]) -> AbstractAsyncContextManager[None]:
+    """Of two objects that exclude each other, one is stored before the other is judged."""
+    return backend.judging if kind in backend.judges else nullcontext()
 
 
 async def _judge(backend: Backend, call: Call, kind: Kind[Any], new: Json, old: Json | None = None) -> Sequence[str]:
@@ -179,15 +186,15 @@ async def _change(
         return track_update(kind, current, admitted.obj, call.manager, backend.timestamp(), target.subresource)
 
     judged: Sequence[str] = ()
-    if kind in backend.judges and not target.subresource:
-        # They may read other objects, which a change may not. Who writes in between is judged by itself.
-        current = await backend.store.get(kind, target.name, target.namespace)
-        judged = await _judge(backend, call, kind, change(current), current)
-    if call.dry_run:
-        current = await backend.store.get(kind, target.name, target.namespace)
-        stored = plan_update(kind, current, change(current), target.subresource).obj
-    else:
-        stored = await backend.store.modify(kind, target.name, target.namespace, change, target.subresource)
+    async with _undisturbed(backend, kind):
+        if kind in backend.judges and not target.subresource:  # they may read other objects, which a change may not
+            current = await backend.store.get(kind, target.name, target.namespace)
+            judged = await _judge(backend, call, kind, change(current), current)
+        if call.dry_run:
+            current = await backend.store.get(kind, target.name, target.namespace)
+            stored = plan_update(kind, current, change(current), target.subresource).obj
+        else:
+            stored = await backend.store.modify(kind, target.name, target.namespace, change, target.subresource)
     return show(backend, call, kind, stored, 200, (*warnings, *judged))
 
 

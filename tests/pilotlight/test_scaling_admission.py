@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 import random
@@ -75,6 +76,11 @@ async def test_one_target_has_one_scaled_object(api: Api) -> None:
     moved = await api.request("PATCH", f"{OBJECTS}/b", {"spec": {"scaleTargetRef": {"name": "w"}}}, merge)
     assert moved.code == 422
     assert (await api.request("PATCH", f"{OBJECTS}/a", {"spec": {"maxReplicaCount": 5}}, merge)).code == 200
+
+
+async def test_of_many_at_once_one_has_the_target(api: Api) -> None:
+    answers = await asyncio.gather(*(api.post(OBJECTS, scaled(f"so-{number}")) for number in range(8)))
+    assert sorted(answer.code for answer in answers) == [201] + [422] * 7
 
 
 async def test_another_namespace_or_kind_is_another_target(api: Api) -> None:
