@@ -23,6 +23,7 @@ PASSWORDS: Final = {"plaintext": "PLAIN", "scram_sha256": "SCRAM-SHA-256", "scra
 BEARER: Final = "oauthbearer"
 MSK: Final = "aws_msk_iam"
 GSSAPI: Final = "gssapi"
+_SERVER: Final = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?", re.ASCII)
 _SHOWN: Final = Text(required=False)
 
 
@@ -37,6 +38,19 @@ class NameList:
         if not names:
             raise ValueError
         return names
+
+
+@dataclass(frozen=True, slots=True)
+class ServerList:
+    allowed: str = "must be addresses such as kafka-1:9092,kafka-2:9092"
+
+    def read(self, text: str) -> tuple[str, ...]:
+        servers = NameList().read(text)
+        if not all(
+            re.fullmatch(r"[^\s:/\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", each, re.ASCII) for each in servers
+        ):
+            raise ValueError
+        return servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +102,7 @@ class Extensions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaParameters(Parameters):
     servers: tuple[str, ...] = param(
-        "bootstrapServers", NameList(), "Addresses of brokers, each host:port.", sources=METADATA_OR_ENV
+        "bootstrapServers", ServerList(), "Addresses of brokers, each host:port.", sources=METADATA_OR_ENV
     )
     group: str = param("consumerGroup", Text(), "Whose lag is read.", sources=METADATA_OR_ENV)
     topics: tuple[str, ...] = param(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from kafka import errors as kafka_errors
 
@@ -29,7 +30,18 @@ ANSWER_S: Final = BOOTSTRAP_S + REQUEST_S
 BATCHES_MAX: Final = 4
 """Under way at once. One that hangs keeps its askers, so the others' next questions are in a batch without them."""
 
+LOST_S: Final = 60.0
+"""After which a batch that was never answered, not even with an error, is given up."""
+
 _Waiting = tuple[GroupQuestion, "asyncio.Future[GroupPositions]"]
+
+
+@dataclass(slots=True)
+class _Batch:
+    waiting: Sequence[_Waiting]
+    wire: Wire | None = None
+    settled: bool = False
+    lost: asyncio.TimerHandle | None = None
 
 
 class Offsets:
@@ -43,6 +55,7 @@ class Offsets:
         self._sent_at = 0.0
         self._under_way = 0
         self._wire: Wire | None = None
+        self._settings: dict[str, Any] | None = None  # with the certificates as they are read, and the token in hand
         self._closings: set[asyncio.Future[None]] = set()
 
     async def ask(self, question: GroupQuestion) -> GroupPositions:
@@ -63,6 +76,8 @@ class Offsets:
     async def close(self) -> None:
         if self._planned is not None:
             self._planned.cancel()
+        waiting, self._waiting = self._waiting, []
+        self._fail(waiting, kafka_errors.KafkaConnectionError("closed"))
         self._drop(self._wire)
         if self._closings:
             await asyncio.wait(self._closings)
@@ -80,33 +95,40 @@ class Offsets:
 
     def _send(self) -> None:
         self._planned = None
-        batch = [each for each in self._waiting if not each[1].done()]  # some may have given up
+        waiting = [each for each in self._waiting if not each[1].done()]  # some may have given up
         self._waiting = []
-        if not batch:
+        if not waiting:
             return
+        loop = asyncio.get_running_loop()
+        batch = _Batch(waiting)
         try:
-            wire = self._wire = self._wire or Wire(self._access, self._client_id)
-        except (PermanentError, kafka_errors.KafkaError) as error:
-            self._fail(batch, error)
+            self._settings = self._settings or self._access.settings(self._client_id)
+            batch.wire = self._wire = self._wire or Wire(self._settings)
+            batch.wire.read([question for question, _ in waiting], partial(self._tell, loop, batch))
+        except Exception as error:  # of whatever sort: those who wait shall know
+            self._drop(batch.wire)
+            self._fail(waiting, error)
             return
         self._sent_at = now()
         self._under_way += 1
-        loop = asyncio.get_running_loop()
-        wire.read([question for question, _ in batch], partial(self._tell, loop, wire, batch))
+        batch.lost = loop.call_later(LOST_S, self._told, batch, kafka_errors.KafkaTimeoutError("no answer"))
 
-    def _tell(
-        self, loop: asyncio.AbstractEventLoop, wire: Wire, batch: Sequence[_Waiting], told: Sequence[Answer] | Exception
-    ) -> None:
+    def _tell(self, loop: asyncio.AbstractEventLoop, batch: _Batch, told: Sequence[Answer] | Exception) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is no more, and nobody waits
-            loop.call_soon_threadsafe(self._told, wire, batch, told)
+            loop.call_soon_threadsafe(self._told, batch, told)
 
-    def _told(self, wire: Wire, batch: Sequence[_Waiting], told: Sequence[Answer] | Exception) -> None:
+    def _told(self, batch: _Batch, told: Sequence[Answer] | Exception) -> None:
+        if batch.settled:
+            return
+        batch.settled = True
+        if batch.lost is not None:
+            batch.lost.cancel()
         self._under_way -= 1
         if isinstance(told, Exception):
-            self._drop(wire)
-            self._fail(batch, told)
+            self._drop(batch.wire)
+            self._fail(batch.waiting, told)
         else:
-            for (_, future), answer in zip(batch, told, strict=True):
+            for (_, future), answer in zip(batch.waiting, told, strict=True):
                 if future.done():
                     continue
                 if isinstance(answer, Exception):
@@ -115,8 +137,8 @@ class Offsets:
                     future.set_result(answer)
         self._plan()
 
-    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        for _, future in batch:
+    def _fail(self, waiting: Sequence[_Waiting], error: Exception) -> None:
+        for _, future in waiting:
             if not future.done():
                 future.set_exception(self._translated(error))
 

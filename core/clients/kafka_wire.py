@@ -7,6 +7,7 @@ the questions. All of this runs on the client's own thread.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -18,7 +19,6 @@ from kafka.net.selector import NetworkSelector
 from kafka.protocol.consumer import ListOffsetsRequest, OffsetFetchRequest
 from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 
-from core.clients.kafka_access import Access
 from core.clients.kafka_markers import Markers, Stretch, look
 from core.clients.kafka_positions import GroupPositions, GroupQuestion, Partition, Position
 from core.clients.kafka_terms import now
@@ -58,8 +58,10 @@ T = TypeVar("T")
 class Wire:
     """One cluster, as one user: a connection to each broker that is asked, made when it is needed."""
 
-    def __init__(self, access: Access, client_id: str) -> None:
-        settings = access.settings(client_id) | {
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """As `Access.settings` has them."""
+        chosen = {
+            **settings,
             "request_timeout_ms": int(REQUEST_S * 1000),
             "socket_connection_setup_timeout_ms": int(REQUEST_S * 1000),
             "max_in_flight_requests_per_connection": 100,
@@ -68,9 +70,9 @@ class Wire:
         }
         for name in ("kafka.net", "kafka.cluster"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what it has to say it raises, too
-        self._named = access.mechanism is not None
-        self._net = NetworkSelector(**settings)
-        self._brokers = KafkaConnectionManager(self._net, **settings)
+        self._named = "sasl_mechanism" in settings
+        self._net = NetworkSelector(**chosen)
+        self._brokers = KafkaConnectionManager(self._net, **chosen)
         self._leaders: dict[str, tuple[float, Leaders]] = {}  # topic → until when it is known, and its leaders
         self._coordinators: dict[str, int] = {}
         self._markers = Markers()
@@ -89,7 +91,8 @@ class Wire:
 
     def close(self) -> None:
         """Blocks for a moment."""
-        self._brokers.close()
+        with contextlib.suppress(Exception):  # the thread has ended by itself
+            self._net.run(self._brokers.close)
         self._net.close()
 
     async def _read(self, questions: Sequence[GroupQuestion]) -> Sequence[Answer]:

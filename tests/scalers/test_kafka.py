@@ -392,7 +392,7 @@ def test_twenty_megabytes_of_backlog() -> None:
         began = asyncio.get_running_loop().time()
         reading = await read(bench.scaler(lagThreshold="50"))
         assert (reading.value, reading.replicas_max) == (2000.0, 4)
-        assert asyncio.get_running_loop().time() - began < 2
+        assert asyncio.get_running_loop().time() - began < 5
 
     run(main, 120)
 

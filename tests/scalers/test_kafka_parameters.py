@@ -292,6 +292,16 @@ def test_ranges_that_are_none(text: str) -> None:
     expect(read({**TOPIC, "partitionLimitation": text}), "partitionLimitation: is")
 
 
+@pytest.mark.parametrize("text", ["kafka", "kafka:9092", "[::1]:9092", "10.0.0.1:9092,kafka-2.ns.svc:9093"])
+def test_servers(text: str) -> None:
+    expect(read({**TOPIC, "bootstrapServers": text}), "")
+
+
+@pytest.mark.parametrize("text", ["kafka:", "kafka:port", "a:1:2", "http://kafka:9092", "a b:1", ",", "::1"])
+def test_servers_that_are_none(text: str) -> None:
+    expect(read({**TOPIC, "bootstrapServers": text}), "bootstrapServers: is")
+
+
 def test_secrets_are_not_shown() -> None:
     secrets = {"password": "sesame", "key": "sesame", "keyPassword": "sesame", "keytab": "sesame"}
     found = read(TOPIC, {**secrets, "cert": "ceert", "tls": "enable"})

@@ -206,7 +206,22 @@ def kafka_server() -> KafkaServer:
         raise
     atexit.register(server.close)
     server.start()
+    _coordinate(server)
     return server
+
+
+def _coordinate(server: KafkaServer) -> None:
+    """Waits until groups can be asked for: the first question makes the topic that their offsets are kept in."""
+    deadline = time.monotonic() + _UP_S
+    client = KafkaAdminClient(bootstrap_servers=server.bootstrap)
+    while True:
+        try:
+            client.list_group_offsets([f"nobody-{n}" for n in range(16)])  # of each of its partitions some
+            break
+        except kafka_errors.RetriableError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    client.close()
 
 
 async def commit(admin: Admin, group: str, offsets: Mapping[Partition, int]) -> None:

@@ -326,6 +326,31 @@ def test_one_of_several_servers_is_enough() -> None:
     run(main)
 
 
+def test_an_address_that_is_none_and_a_thread_that_ended_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        offsets = Offsets(Access(("kafka:port",)), "test")
+        with pytest.raises(Exception, match="port"):
+            await offsets.ask(GroupQuestion("x"))
+        await offsets.close()
+        offsets = Offsets(kafka_server().access, "test")
+        question = GroupQuestion(fresh("group"))
+        await offsets.ask(question)
+        assert offsets._wire is not None
+        offsets._wire._net.stop()
+        offsets._wire._net._closed = True
+        with pytest.raises(Exception, match="closed"):
+            await offsets.ask(question)
+        assert not (await offsets.ask(question)).begun
+        monkeypatch.setattr(kafka_offsets, "LOST_S", 0.2)
+        monkeypatch.setattr(kafka_wire.Wire, "read", lambda *_: None)
+        for _ in range(kafka_offsets.BATCHES_MAX + 1):
+            with pytest.raises(TemporaryError, match="no answer"):
+                await offsets.ask(question)
+        await offsets.close()
+
+    run(main)
+
+
 def test_whoever_closes_it_waits_for_its_thread() -> None:
     async def main() -> None:
         offsets = Offsets(kafka_server().access, "test")

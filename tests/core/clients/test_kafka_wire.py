@@ -26,7 +26,7 @@ class Cluster(Wire):
     """Two brokers. Topic t has a partition on each; every group has committed 5 there, every partition ends at 9."""
 
     def __init__(self) -> None:
-        super().__init__(Access(("127.0.0.1:1",)), "test")
+        super().__init__(Access(("127.0.0.1:1",)).settings("test"))
         self._brokers.close()
         known = [SimpleNamespace(node_id=1), SimpleNamespace(node_id=2)]
         self._brokers: Any = SimpleNamespace(
@@ -195,7 +195,7 @@ def test_a_broker_that_did_not_answer_is_let_alone_for_a_while_where_there_are_o
         return Future()
 
     monkeypatch.setattr(KafkaConnectionManager, "send", send)
-    wire = Wire(Access(("127.0.0.1:1",)), "test")
+    wire = Wire(Access(("127.0.0.1:1",)).settings("test"))
     brokers = [SimpleNamespace(node_id=1), SimpleNamespace(node_id=2)]
     monkeypatch.setattr(wire._brokers.cluster, "brokers", lambda: brokers)
 
