@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from autoscaler.jobs.controller import ScaledJobs
 from autoscaler.triggers.controller import ScaledObjects
 from autoscaler.triggers.loop import Floor
 from core.clock import Clock
@@ -27,10 +28,11 @@ class ScalingWing:
 
     world: World
     objects: ScaledObjects
+    jobs: ScaledJobs
 
     @property
     def controllers(self) -> Sequence[tuple[str, Service]]:
-        return (("scaledobjects", self.objects.run),)
+        return (("scaledobjects", self.objects.run), ("scaledjobs", self.jobs.run))
 
 
 def make_scaling(
@@ -39,4 +41,4 @@ def make_scaling(
     """`floor` is where the loop of requests hears how many a revision has at least."""
     files = os.environ.get(AUTH_FILES)
     world = World(clock, store, statistics, Pools(), usage, backlogs, auth_files=Path(files) if files else None)
-    return ScalingWing(world, ScaledObjects(world, floor))
+    return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.resources.keda import SCALED_OBJECT
+from core.resources.keda_jobs import SCALED_JOB
 from core.resources.meta import Json, Kind
 from core.resources.workloads import DEPLOYMENT
 from tests.support.scenario import IMAGE, NAMESPACE, Scenario
@@ -16,6 +17,9 @@ pytestmark = pytest.mark.anyio
 
 WINDOW = {"timezone": "Etc/UTC", "start": "15 22 * * *", "end": "30 22 * * *", "desiredReplicas": "3"}
 """The scenario's clock begins at 22:13:20."""
+
+ENV = [{"name": name, "value": "orders"} for name in ("K_SERVICE", "K_REVISION")]
+CONTAINER = {"name": "app", "image": IMAGE, "command": ["app"], "env": ENV}
 
 
 async def create(scenario: Scenario, kind: Kind[Any], name: str, spec: Json) -> None:
@@ -32,11 +36,9 @@ async def scale_by_the_clock(scenario: Scenario, target: Json) -> None:
 
 async def test_a_deployment(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path)
-    env = [{"name": name, "value": "orders"} for name in ("K_SERVICE", "K_REVISION")]
-    container = {"name": "app", "image": IMAGE, "command": ["app"], "env": env}
     template = {
         "metadata": {"labels": {"app": "orders"}},
-        "spec": {"runtimeClassName": "process", "restartPolicy": "Always", "containers": [container]},
+        "spec": {"runtimeClassName": "process", "restartPolicy": "Always", "containers": [CONTAINER]},
     }
     async with scenario.running():
         selector = {"matchLabels": {"app": "orders"}}
@@ -48,6 +50,21 @@ async def test_a_deployment(tmp_path: Path) -> None:
         await scenario.crash()
         await scenario.until(lambda: scenario.alive() == 3, "the window is open", 60.0)
         await scenario.until(lambda: scenario.alive() == 0, "the window closes", 1800.0)
+        assert not scenario.books.errors
+
+
+async def test_jobs(tmp_path: Path) -> None:
+    scenario = Scenario(tmp_path)
+    template = {"spec": {"runtimeClassName": "process", "restartPolicy": "Never", "containers": [CONTAINER]}}
+    async with scenario.running():
+        triggers = [{"type": "cron", "metadata": WINDOW}]
+        spec = {"jobTargetRef": {"template": template}, "triggers": triggers, "pollingInterval": 5}
+        await create(scenario, SCALED_JOB, "orders", spec)
+        await scenario.advance(30.0)
+        assert scenario.alive() == 0
+        await scenario.until(lambda: scenario.alive() == 3, "the window opens", 200.0)
+        await scenario.advance(60.0)
+        assert scenario.alive() == 3, "those that run are what it wants"
         assert not scenario.books.errors
 
 

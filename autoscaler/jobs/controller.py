@@ -1,0 +1,309 @@
+"""ScaledJobs: their triggers are read, and Jobs are made for what waits. One service, built by the roof.
+
+A decision is made when every trigger has been read anew, and of the Jobs as the store has them at that moment: where
+they cannot be listed none is made. Between decisions only minReplicaCount is seen to.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import structlog
+
+from autoscaler.jobs.census import count, of_old_document, too_many
+from autoscaler.jobs.decide import JobsOutcome, JobsSpec, decide
+from autoscaler.jobs.documents import (
+    history_of,
+    jobs_spec,
+    pending_conditions,
+    pod_spec_of,
+    rollout_of,
+    triggers_of,
+)
+from autoscaler.jobs.making import make_job
+from autoscaler.jobs.rounds import is_complete
+from autoscaler.jobs.status import CREATE_FAILED, JOBS_CREATED, Announcement, Facts, announce, status_of
+from autoscaler.triggers.documents import authentication_of
+from autoscaler.triggers.making import Lookup, Maker, load_definition
+from autoscaler.triggers.masking import masked
+from autoscaler.triggers.poller import Poller
+from autoscaler.triggers.sources import Owner
+from core.errors import AlreadyExists, ApiError, NotFound, TemporaryError
+from core.multimap import Multimap
+from core.reconcile.controller import Controller, Keys, Watched, owner
+from core.reconcile.events import Recorder
+from core.reconcile.objects import Objects
+from core.resources.batch import JOB, JOB_NAME_LABELS
+from core.resources.child_names import child_name
+from core.resources.core_v1 import CONFIG_MAP, SECRET
+from core.resources.keda_annotations import SCALED_JOB_NAME
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.keda_jobs import SCALED_JOB
+from core.resources.keda_options import read_options
+from core.resources.keda_triggers import authentications_types, triggers_types
+from core.resources.meta import Json, Kind, ObjectKey, key_of
+from core.resources.pods import POD
+from core.store.base import DeleteOptions, EventType, Propagation, WatchEvent
+from core.tasks import Started, run_together
+from scalers.auth.lookup import Referent
+from scalers.authentication import NotYetResolved, Unresolved, resolve
+from scalers.base import World
+from scalers.readings import Trigger
+
+COMPONENT: Final = "keda-operator"
+KEPT: Final = 32
+"""Decisions remembered per ScaledJob."""
+ACTIVE_EVERY_S: Final = 30.0
+"""While there is work, the time of it is told so often."""
+RETRY_S: Final = 5.0
+"""After something outside did not give what a trigger is authenticated by."""
+SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIX_CHARS: Final = 5
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One ScaledJob. `asked` is what was last made of its document, `decided_at` when it was last decided upon."""
+
+    asked: tuple[Any, ...] = ()
+    decided_at: float = 0.0
+    active: bool | None = None
+    active_at: float | None = None
+    told: Facts | None = None
+    history: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def see(self, active: bool | None, now: float, wall: float) -> None:
+        """It was decided upon."""
+        if active and (not self.active or self.active_at is None or wall - self.active_at >= ACTIVE_EVERY_S):
+            self.active_at = wall
+        self.decided_at, self.active = now, active
+
+
+class ScaledJobs:
+    """Watches, a poller, and what is made of both."""
+
+    def __init__(self, world: World, look_up: Lookup = load_definition) -> None:
+        self._world = world
+        self._store = world.store
+        self._clock = world.clock
+        self._objects = Objects(world.store, world.clock)
+        self._recorder = Recorder(world.store, world.clock, COMPONENT)
+        self.poller = Poller(world.clock, Maker(world, look_up).make, self._hear)
+        self._followed: dict[ObjectKey, _Followed] = {}
+        self._by_referent: Multimap[Referent, ObjectKey] = Multimap()
+        self._referents: dict[ObjectKey, frozenset[Referent]] = {}
+        referred = (SECRET, CONFIG_MAP, TRIGGER_AUTHENTICATION, CLUSTER_TRIGGER_AUTHENTICATION)
+        watches = [Watched(SCALED_JOB, _if_asked), Watched(JOB, owner(SCALED_JOB))]
+        watches += [Watched(kind, self._referring(kind), changes_only=True) for kind in referred]
+        self._controller = Controller("scaledjobs", world.store, self._reconcile, watches, world.clock)
+
+    async def run(self, started: Started) -> None:
+        """Until cancelled."""
+        services = (("scaledjobs:poller", self.poller.run), ("scaledjobs:controller", self._controller.run))
+        await run_together(services, started)
+
+    def decisions(self, namespace: str, name: str) -> Sequence[Json]:
+        """The last ones, oldest first: for `explain`."""
+        followed = self._followed.get(ObjectKey(namespace, name))
+        return tuple(followed.history) if followed is not None else ()
+
+    # Whom a change concerns.
+
+    def _hear(self, owner: Owner) -> None:
+        self._controller.enqueue(owner.key)
+
+    def _referring(self, kind: Kind[Any]) -> Keys:
+        def keys(event: WatchEvent) -> Iterable[ObjectKey]:
+            concerned = self._by_referent.of(Referent(kind, key_of(event.object)))
+            for key in concerned:
+                if (followed := self._followed.get(key)) is not None:
+                    followed.asked = ()  # to be resolved again
+            return concerned
+
+        return keys
+
+    def _refer(self, key: ObjectKey, referents: frozenset[Referent]) -> None:
+        before = self._referents.pop(key, frozenset())
+        for referent in before - referents:
+            self._by_referent.discard(referent, key)
+        for referent in referents - before:
+            self._by_referent.add(referent, key)
+        if referents:
+            self._referents[key] = referents
+
+    # One ScaledJob.
+
+    async def _reconcile(self, key: ObjectKey) -> float | None:
+        obj = await self._objects.find_live(SCALED_JOB, key)
+        if obj is None:
+            self._forget(key)
+            return None
+        followed = self._followed.setdefault(key, _Followed(decided_at=self._clock.monotonic()))
+        again_s = await self._place(obj, followed)
+        jobs = (await self._store.list(JOB, key.namespace, {SCALED_JOB_NAME: key.name})).items
+        if await self._clean_up(obj, jobs):
+            jobs = (await self._store.list(JOB, key.namespace, {SCALED_JOB_NAME: key.name})).items
+        await self._decide(obj, followed, jobs)
+        await self._tell(obj, followed)
+        return again_s
+
+    def _forget(self, key: ObjectKey) -> None:
+        """Its Jobs go with it: the garbage collector's work."""
+        self._followed.pop(key, None)
+        self.poller.remove(Owner(SCALED_JOB.kind, key))
+        self._refer(key, frozenset())
+
+    async def _place(self, obj: Json, followed: _Followed) -> float | None:
+        """Tells the poller what to read, where that has changed; returns when to look again."""
+        key, options = key_of(obj), read_options(obj)
+        asked = obj["metadata"]["uid"], obj["spec"], options
+        if asked == followed.asked:
+            return None
+        triggers, troubles, again_s = await self._resolve(obj)
+        self.poller.place(Owner(SCALED_JOB.kind, key), triggers, options.polling_interval_s, troubles)
+        followed.asked = asked if again_s is None else ()
+        return again_s
+
+    async def _resolve(self, obj: Json) -> tuple[list[Trigger], Mapping[int, str], float | None]:
+        triggers: list[Trigger] = []
+        troubles: dict[int, str] = {}
+        referents: set[Referent] = set()
+        times: list[float] = []
+        now = self._clock.monotonic()
+        for trigger in triggers_of(obj):
+            try:
+                found = await resolve(self._world, trigger, authentication_of(obj, trigger.index), pod_spec_of(obj))
+            except (Unresolved, NotYetResolved) as error:
+                referents |= error.referents
+                triggers.append(trigger)
+                troubles[trigger.index] = masked(str(error), trigger)
+                if isinstance(error, TemporaryError):
+                    times.append(now + (error.retry_after_s or RETRY_S))
+                continue
+            referents |= found.referents
+            if found.expires_at is not None:
+                times.append(found.expires_at)
+            triggers.append(replace(trigger, auth=found.auth, env=found.env, pod_identity=found.pod_identity))
+        self._refer(key_of(obj), frozenset(referents))
+        return triggers, troubles, max(0.1, min(times) - now) if times else None
+
+    async def _clean_up(self, obj: Json, jobs: Sequence[Json]) -> bool:
+        """Deletes Jobs of an older document, and ended ones that are too many; whether there were any."""
+        rollout = rollout_of(obj)
+        old = of_old_document(jobs, obj["metadata"].get("generation", 1)) if rollout.immediate else []
+        surplus = [job for job in too_many(jobs, history_of(obj)) if job not in old]
+        for job in old:
+            await self._delete(job, rollout.propagation)
+        for job in surplus:
+            await self._delete(job, Propagation.BACKGROUND)
+        return bool(old or surplus)
+
+    async def _delete(self, job: Json, propagation: Propagation) -> None:
+        metadata = job["metadata"]
+        try:
+            options = DeleteOptions(uid=metadata["uid"], propagation=propagation)
+            await self._store.delete(JOB, metadata["name"], metadata["namespace"], options)
+        except NotFound:
+            return
+
+    async def _decide(self, obj: Json, followed: _Followed, jobs: Sequence[Json]) -> None:
+        key, spec = key_of(obj), jobs_spec(obj)
+        sources = self.poller.sources(Owner(SCALED_JOB.kind, key))
+        whole = is_complete(sources, followed.decided_at)
+        now = self._clock.monotonic()
+        samples = self.poller.samples(Owner(SCALED_JOB.kind, key)) if whole else []
+        pods = await self._pods_of(key) if whole else {}
+        census = count(jobs, pods, pending_conditions(obj))
+        outcome = decide(spec, samples, census)
+        if whole:
+            followed.see(outcome.active, now, self._clock.wall())
+        if whole or outcome.make:
+            self._remember(followed, spec, outcome, census.running)
+        made = 0
+        try:
+            for _ in range(outcome.make):
+                await self._make(obj)
+                made += 1
+        except ApiError as error:
+            # The next reading finds the difference again.
+            said = f"Created {made} of {outcome.make} jobs: {error.message}"
+            await self._recorder.event(obj, "Warning", CREATE_FAILED, said)
+        if made:
+            await self._recorder.event(obj, "Normal", JOBS_CREATED, f"Created {made} jobs")
+
+    async def _make(self, obj: Json) -> None:
+        name = obj["metadata"]["name"]
+        while True:
+            suffix = "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(SUFFIX_CHARS))
+            try:
+                await self._store.create(JOB, make_job(obj, child_name(name, f"-{suffix}")))
+            except AlreadyExists:
+                continue
+            return
+
+    async def _pods_of(self, key: ObjectKey) -> Mapping[str, Sequence[Json]]:
+        """Pods by the name of their Job."""
+        found: dict[str, list[Json]] = {}
+        for pod in (await self._store.list(POD, key.namespace, {SCALED_JOB_NAME: key.name})).items:
+            job = (pod["metadata"].get("labels") or {}).get(JOB_NAME_LABELS[0], "")
+            found.setdefault(job, []).append(pod)
+        return found
+
+    def _remember(self, followed: _Followed, spec: JobsSpec, outcome: JobsOutcome, running: int) -> None:
+        wall = self._clock.wall()
+        last = followed.history[-1] if followed.history else None
+        if last is not None and last["words"] == outcome.words:
+            followed.history[-1] = {**last, "until": wall, "times": last["times"] + 1}
+            return
+        followed.history.append(
+            {
+                "at": wall,
+                "until": wall,
+                "times": 1,
+                "made": outcome.make,
+                "running": running,
+                "queue": outcome.waiting.queue,
+                "active": outcome.active,
+                "paused": spec.paused,
+                "words": outcome.words,
+            }
+        )
+
+    async def _tell(self, obj: Json, followed: _Followed) -> None:
+        samples = self.poller.samples(Owner(SCALED_JOB.kind, key_of(obj)))
+        said = obj["spec"].get("triggers") or []
+        facts = Facts(
+            triggers=len(said),
+            errors=tuple((sample.metric, sample.error) for sample in samples if sample.error),
+            active=followed.active,
+            paused=read_options(obj).paused,
+            types=triggers_types(said),
+            authentications=authentications_types(said),
+            active_at=followed.active_at,
+        )
+        if followed.told == facts:
+            return
+        for announcement in announce(followed.told, facts):
+            await self._say(obj, announcement)
+        followed.told = facts
+        await self._objects.write_status(SCALED_JOB, obj, status_of(facts, obj.get("status") or {}))
+
+    async def _say(self, obj: Json, said: Announcement) -> None:
+        await self._recorder.event(obj, said.type, said.reason, said.message)
+
+
+def _if_asked(event: WatchEvent) -> Iterable[ObjectKey]:
+    """The object itself, unless only its status has changed."""
+    same = event.type is EventType.MODIFIED and event.old is not None and _asked(event.old) == _asked(event.object)
+    return () if same else (key_of(event.object),)
+
+
+def _asked(obj: Json) -> tuple[Any, ...]:
+    metadata = obj["metadata"]
+    return obj.get("spec"), metadata.get("annotations"), metadata.get("deletionTimestamp"), metadata.get("uid")
