@@ -125,7 +125,8 @@ def is_awaited(declared: Parameter, trigger: Trigger, authenticated: bool) -> bo
     """Whether it is not in the trigger's text, and may come from what that refers to."""
     if _find(declared, trigger) is not None:
         return False
-    from_env = Source.ENV in declared.sources and f"{declared.name}{FROM_ENV}" in trigger.metadata
+    names = (declared.name, *declared.aliases)
+    from_env = Source.ENV in declared.sources and any(f"{name}{FROM_ENV}" in trigger.metadata for name in names)
     return from_env or (authenticated and Source.AUTH in declared.sources)
 
 
@@ -151,7 +152,9 @@ def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]
         return []
     declared = declared_parameters(parameters).values()
     known = [name for each in declared for name in (each.name, *each.aliases)]
-    known += [f"{each.name}{FROM_ENV}" for each in declared if Source.ENV in each.sources]
+    known += [
+        f"{name}{FROM_ENV}" for each in declared if Source.ENV in each.sources for name in (each.name, *each.aliases)
+    ]
     sentences = []
     for name in metadata:
         if name not in known:

@@ -14,7 +14,7 @@ from scalers.readings import Trigger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example(Parameters):
-    host: str = param("host", Text(), "Where it is.", sources=ANYWHERE)
+    host: str = param("host", Text(), "Where it is.", sources=ANYWHERE, aliases=("hosts",))
     threshold: int = param("lagThreshold", Whole(1), "Lag per replica.", 10, aliases=("threshold",))
     mode: str = param("mode", Choice(("fast", "slow")), "How.", "fast")
     password: str | None = param("password", Choice(("sesame",)), "The word.", None, sources=AUTH_OR_ENV, secret=True)
@@ -88,6 +88,7 @@ def test_what_is_handed_on_may_be_anything() -> None:
 
 def test_unknown_parameters_are_named() -> None:
     assert unknown_parameters(Example, {"host": "a", "hostFromEnv": "b", "threshold": "1"}) == []
+    assert unknown_parameters(Example, {"hostsFromEnv": "b"}) == []
     assert unknown_parameters(Example, {"lagTreshold": "1"}) == [
         "unknown parameter 'lagTreshold'; did you mean 'lagThreshold'?"
     ]
