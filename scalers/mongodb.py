@@ -17,6 +17,7 @@ from core.clients.mongodb import MongoAccess, MongoClient
 from core.clients.tls import ClientTls
 from core.settings.declaration import Choice, Decimal, Text, Whole
 from scalers.base import Definition, World
+from scalers.lent import Lent
 from scalers.metric_names import normalize
 from scalers.params import AUTH, Parameters, Source, param
 from scalers.readings import Reading, Target, Trigger
@@ -102,32 +103,30 @@ class MongoParameters(Parameters):
 class MongoScaler:
     """One query."""
 
-    def __init__(self, parameters: MongoParameters, world: World) -> None:
-        access = parameters.access()
+    def __init__(self, parameters: MongoParameters, trigger: Trigger, world: World) -> None:
         self._database, self._collection = parameters.database, parameters.collection
         self._query = parameters.query
         name = normalize(f"mongodb-{parameters.collection}")
         self._target = Target(name, parameters.target, float(parameters.activation))
-        self._pools = world.pools
-        self._key = ("mongodb", access)
-        self._client = world.pools.borrow(self._key, lambda: MongoClient(access))
+        self._server = Lent(parameters.access(), MongoClient, trigger, world)
 
     async def targets(self) -> Sequence[Target]:
         return (self._target,)
 
     async def read(self) -> Sequence[Reading]:
-        count = await self._client.count(self._database, self._collection, self._query)
+        client = await self._server.client()
+        count = await client.count(self._database, self._collection, self._query)
         note = ""
-        if not count and not await self._client.has_collection(self._database, self._collection):
+        if not count and not await client.has_collection(self._database, self._collection):
             note = f"there is no collection {self._collection!r} in {self._database!r}, so nothing is in it"
         return (Reading(float(count), note=note),)
 
     async def close(self) -> None:
-        await self._pools.give_back(self._key)
+        await self._server.give_back()
 
 
 def _make(parameters: MongoParameters, trigger: Trigger, world: World) -> MongoScaler:
-    return MongoScaler(parameters, world)
+    return MongoScaler(parameters, trigger, world)
 
 
 DEFINITION = Definition(MongoParameters, _make, "Documents in MongoDB that match a query.", "mongodb")

@@ -11,6 +11,7 @@ from core.clients.mysql_access import MysqlAccess, parse_connection_string
 from core.clients.tls import ClientTls
 from core.settings.declaration import Choice, Decimal, Text
 from scalers.base import Definition, World
+from scalers.lent import Lent
 from scalers.metric_names import normalize
 from scalers.params import ANYWHERE, AUTH_OR_ENV, METADATA_OR_AUTH, Parameters, param
 from scalers.readings import Reading, Target, Trigger
@@ -70,26 +71,25 @@ class MysqlParameters(Parameters):
 class MysqlScaler:
     """One query."""
 
-    def __init__(self, parameters: MysqlParameters, world: World) -> None:
+    def __init__(self, parameters: MysqlParameters, trigger: Trigger, world: World) -> None:
         access = parameters.access()
         self._query = parameters.query
         self._target = Target(normalize(f"mysql-{access.database}"), parameters.target, parameters.activation)
-        self._pools = world.pools
-        self._key = ("mysql", access)
-        self._client = world.pools.borrow(self._key, lambda: MysqlClient(access))
+        self._server = Lent(access, MysqlClient, trigger, world)
 
     async def targets(self) -> Sequence[Target]:
         return (self._target,)
 
     async def read(self) -> Sequence[Reading]:
-        return (Reading(number_of(await self._client.first_row(self._query))),)
+        client = await self._server.client()
+        return (Reading(number_of(await client.first_row(self._query))),)
 
     async def close(self) -> None:
-        await self._pools.give_back(self._key)
+        await self._server.give_back()
 
 
 def _make(parameters: MysqlParameters, trigger: Trigger, world: World) -> MysqlScaler:
-    return MysqlScaler(parameters, world)
+    return MysqlScaler(parameters, trigger, world)
 
 
 DEFINITION = Definition(MysqlParameters, _make, "The number that a query in MySQL returns.", "mysql")

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from core.clients.postgresql import PostgresAccess, PostgresClient
+from core.clients.postgresql import PostgresClient
+from core.clients.postgresql_access import PostgresAccess
 from core.errors import PermanentError
 from core.settings.declaration import Decimal, Text
 from scalers.base import Definition, World
+from scalers.lent import Lent
 from scalers.params import AUTH_OR_ENV, Parameters, Source, param
 from scalers.readings import Reading, Target, Trigger
 from scalers.sql import number_of
@@ -58,22 +60,20 @@ class PostgresParameters(Parameters):
 class PostgresScaler:
     """One query."""
 
-    def __init__(self, parameters: PostgresParameters, world: World) -> None:
-        access = parameters.access()
+    def __init__(self, parameters: PostgresParameters, trigger: Trigger, world: World) -> None:
         self._query = parameters.query
         self._target = Target("postgresql", parameters.target, parameters.activation)
-        self._pools = world.pools
-        self._key = ("postgresql", access)
-        self._client = world.pools.borrow(self._key, lambda: PostgresClient(access))
+        self._server = Lent(parameters.access(), PostgresClient, trigger, world)
 
     async def targets(self) -> Sequence[Target]:
         return (self._target,)
 
     async def read(self) -> Sequence[Reading]:
-        return (Reading(number_of(await self._client.first_row(self._query))),)
+        client = await self._server.client()
+        return (Reading(number_of(await client.first_row(self._query))),)
 
     async def close(self) -> None:
-        await self._pools.give_back(self._key)
+        await self._server.give_back()
 
 
 def _check(parameters: PostgresParameters, trigger: Trigger) -> None:
@@ -86,7 +86,7 @@ def _check(parameters: PostgresParameters, trigger: Trigger) -> None:
 
 
 def _make(parameters: PostgresParameters, trigger: Trigger, world: World) -> PostgresScaler:
-    return PostgresScaler(parameters, world)
+    return PostgresScaler(parameters, trigger, world)
 
 
 DEFINITION = Definition(

@@ -17,6 +17,7 @@ from core.clients.tls import ClientTls
 from core.errors import PermanentError
 from core.settings.declaration import Choice, Text, Truth, Whole
 from scalers.base import Definition, Scaler, World
+from scalers.lent import Lent
 from scalers.metric_names import normalize
 from scalers.params import AUTH, Parameters, Source, param
 from scalers.readings import Quality, Reading, Target, Trigger
@@ -113,9 +114,9 @@ class StreamParameters(RedisParameters):
 class ListScaler:
     """How many elements a key has."""
 
-    def __init__(self, parameters: ListParameters, layout: RedisLayout, world: World) -> None:
+    def __init__(self, parameters: ListParameters, trigger: Trigger, world: World) -> None:
         self._key = parameters.list_name
-        self._server = _Shared(parameters, layout, world)
+        self._server = Lent(parameters.access(_layout(trigger.type)), RedisClient, trigger, world)
         self._target = Target(
             normalize(f"redis-{parameters.list_name}"), float(parameters.list_length), float(parameters.activation)
         )
@@ -124,7 +125,7 @@ class ListScaler:
         return (self._target,)
 
     async def read(self) -> Sequence[Reading]:
-        kind, elements = await self._server.client.count(self._key)
+        kind, elements = await (await self._server.client()).count(self._key)
         note = f"there is no key {self._key!r}, as when nothing is in it" if kind == "none" else f"a {kind}"
         return (Reading(float(elements), note=note),)
 
@@ -135,10 +136,10 @@ class ListScaler:
 class StreamScaler:
     """How many entries wait, by one of three measures."""
 
-    def __init__(self, parameters: StreamParameters, layout: RedisLayout, world: World) -> None:
+    def __init__(self, parameters: StreamParameters, trigger: Trigger, world: World) -> None:
         self._stream, self._group = parameters.stream, parameters.group
         self._by_lag = parameters.lag > 0
-        self._server = _Shared(parameters, layout, world)
+        self._server = Lent(parameters.access(_layout(trigger.type)), RedisClient, trigger, world)
         each = parameters.length
         if parameters.group:
             each = parameters.lag or parameters.pending
@@ -150,7 +151,7 @@ class StreamScaler:
         return (self._target,)
 
     async def read(self) -> Sequence[Reading]:
-        client = self._server.client
+        client = await self._server.client()
         if not self._group:
             return (Reading(float(await client.stream_length(self._stream)), note="all entries of the stream"),)
         if not self._by_lag:
@@ -163,14 +164,14 @@ class StreamScaler:
         if group is None:
             length = float(await client.stream_length(self._stream))
             return (Reading(length, note=f"there is no group {self._group!r} yet: all entries of the stream"),)
-        return (await self._lag(group),)
+        return (await self._lag(group, client),)
 
-    async def _lag(self, group: Group) -> Reading:
+    async def _lag(self, group: Group, client: RedisClient) -> Reading:
         if group.lag is not None:
             return Reading(
                 float(group.lag), in_flight=float(group.pending), note="entries that the group was not given"
             )
-        behind = await self._server.client.stream_behind(self._stream, group.last_delivered)
+        behind = await client.stream_behind(self._stream, group.last_delivered)
         whole = behind < COUNTED_MAX
         note = "counted, as Redis does not know the lag" + ("" if whole else f"; at least {COUNTED_MAX}")
         quality = Quality.WHOLE if whole else Quality.PARTIAL
@@ -178,19 +179,6 @@ class StreamScaler:
 
     async def close(self) -> None:
         await self._server.give_back()
-
-
-class _Shared:
-    """The client of a server, which all triggers of it have together."""
-
-    def __init__(self, parameters: RedisParameters, layout: RedisLayout, world: World) -> None:
-        access = parameters.access(layout)
-        self._pools = world.pools
-        self._key = ("redis", access)
-        self.client = world.pools.borrow(self._key, lambda: RedisClient(access))
-
-    async def give_back(self) -> None:
-        await self._pools.give_back(self._key)
 
 
 def _joined(host: str, port: str) -> str:
@@ -206,11 +194,11 @@ def _layout(type_: str) -> RedisLayout:
 
 
 def _make_list(parameters: ListParameters, trigger: Trigger, world: World) -> Scaler:
-    return ListScaler(parameters, _layout(trigger.type), world)
+    return ListScaler(parameters, trigger, world)
 
 
 def _make_stream(parameters: StreamParameters, trigger: Trigger, world: World) -> Scaler:
-    return StreamScaler(parameters, _layout(trigger.type), world)
+    return StreamScaler(parameters, trigger, world)
 
 
 def _check(parameters: RedisParameters, trigger: Trigger) -> None:

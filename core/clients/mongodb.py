@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 from urllib.parse import unquote
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2
+_PORT: Final = 27017
 _WANTED: Final = (
     "the connection string of MongoDB cannot be read: a URL is wanted, such as"
     " mongodb://user:password@host:27017/database or mongodb+srv://user:password@host/database"
@@ -35,6 +36,23 @@ class MongoAccess:
 
     uri: str = field(repr=False)
     tls: ClientTls | None = None
+
+    @property
+    def hosts(self) -> str:
+        """As the URL has them, with commas between them."""
+        return _parts(self.uri)[2]
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """None of mongodb+srv, whose hosts DNS knows."""
+        if self.uri.startswith("mongodb+srv:"):
+            return ()
+        hosts = (each.strip() for each in self.hosts.split(","))
+        return [each if re.search(r":\d+$", each) else f"{each}:{_PORT}" for each in hosts]
+
+    def at(self, addresses: Sequence[str]) -> MongoAccess:
+        before, credential, _, after = _parts(self.uri)
+        return replace(self, uri=f"{before}{credential}{','.join(addresses)}{after}")
 
 
 class MongoClient:
@@ -105,11 +123,9 @@ class MongoClient:
         from pymongo import AsyncMongoClient
         from pymongo.errors import ConfigurationError, InvalidURI
 
-        authority = re.split("[/?]", self._access.uri.partition("://")[2], maxsplit=1)[0]
-        userinfo, _, hosts = authority.rpartition("@")
-        password = userinfo.partition(":")[2]
+        password = _parts(self._access.uri)[1].removesuffix("@").partition(":")[2]
         self._secrets = (password, unquote(password))
-        self._where = f"MongoDB at {hosts}"
+        self._where = f"MongoDB at {self._access.hosts}"
         try:
             made: Connected = AsyncMongoClient(
                 self._access.uri,
@@ -133,6 +149,14 @@ class MongoClient:
         self._files = self._files or TlsFiles(tls)
         files = {"tlsCAFile": self._files.ca, "tlsCertificateKeyFile": self._files.certificate_and_key}
         return {"tls": True, **{name: path for name, path in files.items() if path}}
+
+
+def _parts(uri: str) -> tuple[str, str, str, str]:
+    """`mongodb://`, `user:password@`, `host:port,host:port`, `/database?options`."""
+    scheme, separator, rest = uri.partition("://")
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    credential, at, hosts = authority.rpartition("@")
+    return scheme + separator, credential + at, hosts, rest[len(authority) :]
 
 
 def _first_sentence(words: str) -> str:

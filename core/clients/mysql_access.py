@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
@@ -29,6 +30,14 @@ class MysqlAccess:
     database: str = ""
     tls: ClientTls | None = None
     socket: str = ""
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        return () if self.socket else (f"{self.host}:{self.port}",)
+
+    def at(self, addresses: Sequence[str]) -> MysqlAccess:
+        host, port = host_and_port(addresses[0])
+        return replace(self, host=host, port=port)
 
     def __str__(self) -> str:
         return f"MySQL at {self.socket or f'{self.host}:{self.port}'}, database {self.database}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from core.clients.connections import Connections
 from core.clients.loading import load_client
 from core.clients.masking import in_one_line
+from core.clients.postgresql_access import PostgresAccess, without_pgx
 from core.errors import PermanentError, TemporaryError
 
 if TYPE_CHECKING:
@@ -21,22 +21,6 @@ if TYPE_CHECKING:
 CONNECT_S: Final = 3
 ANSWER_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2
-# What upstream's library takes and libpq does not know (jackc/pgx): its pool, its cache of statements.
-_OF_PGX: Final = (
-    "pool_max_conns", "pool_min_conns", "pool_min_idle_conns", "pool_max_conn_lifetime", "pool_max_conn_idle_time",
-    "pool_health_check_period", "pool_max_conn_lifetime_jitter", "default_query_exec_mode", "statement_cache_capacity",
-    "description_cache_capacity",
-)  # fmt: skip
-_IN_URL_OF_PGX: Final = re.compile(rf"(?<=[?&])(?:{'|'.join(_OF_PGX)})=[^&]*&?")
-_PAIR_OF_PGX: Final = re.compile(rf"(?:^|(?<=\s))(?:{'|'.join(_OF_PGX)})\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S*)")
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresAccess:
-    """libpq's: a URL, or `host=… port=…`; or the pairs of one, none of which is written by hand then."""
-
-    connection: str = field(default="", repr=False)
-    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class PostgresClient:
@@ -91,10 +75,11 @@ class _Driver:
                 " postgresql://user:password@host:5432/database, or host=… port=… user=… password=… dbname=… sslmode=…",
                 "InvalidConnection",
             ) from error
-        self._known = {"application_name": "pilotlight", **known, "connect_timeout": CONNECT_S}
+        self._known = {"application_name": "pilotlight", **known, **_reached(access), "connect_timeout": CONNECT_S}
         self.secrets = [str(known[name]) for name in ("password", "sslpassword") if known.get(name)]
         host, port = (known.get(name) or default for name, default in (("host", "localhost"), ("port", 5432)))
-        self.where = f"PostgreSQL at {host}:{port}, database {known.get('dbname') or known.get('user') or 'postgres'}"
+        database = known.get("dbname") or known.get("user") or "postgres"
+        self.where = f"PostgreSQL at {access.address or f'{host}:{port}'}, database {database}"
 
     async def open(self) -> Connection:
         from psycopg import AsyncConnection
@@ -109,8 +94,14 @@ class _Driver:
         return not connection.closed
 
 
-def without_pgx(connection: str) -> str:
-    """A connection string without what only upstream's library understands."""
-    if "://" in connection:
-        return _IN_URL_OF_PGX.sub("", connection).rstrip("?&")
-    return _PAIR_OF_PGX.sub("", connection).strip()
+def _reached(access: PostgresAccess) -> dict[str, str]:
+    """An address beside the host, whose name stays the one that a certificate must have."""
+    if not access.address:
+        return {}
+    host, _, port = access.address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        ip_address(host)
+    except ValueError:
+        return {"host": host, "port": port}
+    return {"hostaddr": host, "port": port}

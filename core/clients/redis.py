@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
@@ -67,6 +67,9 @@ class RedisAccess:
         if self.layout is RedisLayout.SENTINEL:
             return f"Redis {self.sentinel_master} behind the sentinels {', '.join(self.addresses)}"
         return f"Redis at {', '.join(self.addresses)}"
+
+    def at(self, addresses: Sequence[str]) -> RedisAccess:
+        return replace(self, addresses=tuple(addresses))
 
     @property
     def secrets(self) -> tuple[str, ...]:

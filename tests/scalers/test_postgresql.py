@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.clients.postgresql import PostgresAccess
+from core.clients.postgresql_access import PostgresAccess
 from core.errors import PermanentError, TemporaryError
 from scalers.postgresql import PostgresParameters
 from scalers.readings import Reading, Target

@@ -287,10 +287,12 @@ def test_triggers_of_a_server_share_its_connection(redis_server: RedisServer) ->
         scalers = [make_scaler(make_trigger("redis", {**where, "listName": f"l{n}"}), world) for n in range(50)]
         scalers += [make_scaler(make_trigger("redis-streams", {**where, "stream": f"s{n}"}), world) for n in range(50)]
         other = make_scaler(make_trigger("redis", {**where, "listName": "l", "databaseIndex": "1"}), world)
+        assert len(world.pools) == 0  # made without effect
+        await asyncio.gather(*(scaler.read() for scaler in (*scalers, other)))
         assert len(world.pools) == 2
-        await asyncio.gather(*(scaler.read() for scaler in scalers))
+        await other.close()
         assert len(redis_server.ask("CLIENT", "LIST").decode().splitlines()) - 1 <= 2
-        for scaler in (*scalers, other):
+        for scaler in scalers:
             await scaler.close()
         assert len(world.pools) == 0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.clock import Clock
 from core.errors import PermanentError
+from core.resources.kinds import KINDS
 from core.resources.meta import ObjectKey
 from core.stats import StatisticBus
 from core.store.memory import MemoryStore
@@ -21,7 +22,7 @@ from tests.support.clock import FakeClock
 def make_world(clock: Clock | None = None) -> World:
     """With a clock that stands still, unless another is given."""
     clock = clock or FakeClock()
-    return World(clock, MemoryStore([], clock), StatisticBus(), Pools())
+    return World(clock, MemoryStore(KINDS, clock), StatisticBus(), Pools())
 
 
 def make_trigger(type_: str, metadata: Mapping[str, str], **more: Any) -> Trigger:

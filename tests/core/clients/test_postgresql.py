@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.clients.postgresql import PostgresAccess, PostgresClient, without_pgx
+from core.clients.postgresql import PostgresClient
+from core.clients.postgresql_access import PostgresAccess
 from core.errors import PermanentError, TemporaryError
 from tests.support.postgres import Postgres, running_postgres
 
@@ -193,23 +194,6 @@ def test_many_questions_share_two_connections(postgres: Postgres) -> None:
     play(pairs(postgres, application_name="many"), story)
 
 
-@pytest.mark.parametrize(
-    ("connection", "expected"),
-    [
-        ("postgresql://u:p@h/d", "postgresql://u:p@h/d"),
-        ("postgresql://u:p@h/d?sslmode=disable&options=-c%20x", "postgresql://u:p@h/d?sslmode=disable&options=-c%20x"),
-        ("postgresql://h/d?pool_max_conns=4&sslmode=disable", "postgresql://h/d?sslmode=disable"),
-        ("postgresql://h/d?sslmode=disable&pool_max_conns=4", "postgresql://h/d?sslmode=disable"),
-        ("postgresql://h/d?default_query_exec_mode=exec", "postgresql://h/d"),
-        ("host=h pool_max_conns=4 port=1", "host=h  port=1"),
-        ("pool_max_conn_lifetime = '1h 2m' host=h", "host=h"),
-        ("host=h password=x_pool_max_conns=4", "host=h password=x_pool_max_conns=4"),
-    ],
-)
-def test_what_only_upstreams_library_knows_is_left_out(connection: str, expected: str) -> None:
-    assert without_pgx(connection) == expected
-
-
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
@@ -218,7 +202,3 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
             await client.first_row("SELECT 1")
 
     play(PostgresAccess("postgresql://h"), story)
-
-
-def test_no_password_is_shown() -> None:
-    assert "hunter2" not in repr(PostgresAccess("postgresql://u:hunter2@h", (("password", "hunter2"),)))
