@@ -12,7 +12,7 @@ from typing import Final
 
 from core.errors import FieldError, FieldProblem
 from core.resources.formulas.formula import check_formula
-from core.resources.keda_annotations import RESOURCE_TRIGGERS, SCALED_OBJECT_NAME
+from core.resources.keda_annotations import DRAIN_TIME, RESOURCE_TRIGGERS, SCALED_OBJECT_NAME
 from core.resources.keda_behavior import check_behavior
 from core.resources.keda_defaults import (
     COOLDOWN_PERIOD_S,
@@ -186,21 +186,27 @@ def _warn_target(spec: Json) -> list[str]:
 
 
 def _warn_periods(obj: Json) -> list[str]:
-    """Periods that cannot matter, and one that is over before anybody looks."""
-    spec, interval_s = obj["spec"], read_options(obj).polling_interval_s
+    """Periods that cannot matter, and those that are over before anybody looks."""
+    spec, options = obj["spec"], read_options(obj)
+    interval_s, cooldown_s = options.polling_interval_s, or_else(spec.get("cooldownPeriod"), COOLDOWN_PERIOD_S)
+    warnings = []
     if not may_rest(spec):
-        return [
+        warnings += [
             f"spec.{field}: has no effect, minReplicaCount is {spec['minReplicaCount']} without an idleReplicaCount"
             for field in ("cooldownPeriod", "initialCooldownPeriod")
             if spec.get(field)
         ]
-    cooldown_s = or_else(spec.get("cooldownPeriod"), COOLDOWN_PERIOD_S)
-    if 0 < cooldown_s < interval_s:
-        return [
+    elif 0 < cooldown_s < interval_s:
+        warnings.append(
             f"spec.cooldownPeriod: {cooldown_s} s is shorter than the polling interval of {interval_s:g} s: triggers "
             "are read no more often than that, so it lasts until the next reading"
-        ]
-    return []
+        )
+    if options.drain_time_s is not None and options.drain_time_s < interval_s:
+        warnings.append(
+            f"metadata.annotations[{DRAIN_TIME}]: {options.drain_time_s:g} s is shorter than the polling interval of "
+            f"{interval_s:g} s: what comes just after a reading waits longer than that to be seen"
+        )
+    return warnings
 
 
 def _warn_counts(obj: Json) -> list[str]:

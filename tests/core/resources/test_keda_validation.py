@@ -342,3 +342,8 @@ def test_annotations_that_contradict() -> None:
         "metadata.annotations: a pause at 9 replicas is above maxReplicaCount, which is 3",
     )
     assert warnings(scaled({"pilotlight.dev/polling-interval": "2s"}, cooldownPeriod=3)) == ()
+    assert warnings(scaled({"pilotlight.dev/drain-time": "10s"})) == (
+        "metadata.annotations[pilotlight.dev/drain-time]: 10 s is shorter than the polling interval of 30 s: what "
+        "comes just after a reading waits longer than that to be seen",
+    )
+    assert warnings(scaled({"pilotlight.dev/drain-time": "10s"}, pollingInterval=5)) == ()
