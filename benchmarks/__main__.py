@@ -18,6 +18,7 @@ BENCHMARKS: tuple[str, ...] = (
     "many_sleepers",
     "api_creates",
     "autoscaler_tick",
+    "scaling_decision",
     "store_writes",
     "event_log",
     "broker",

@@ -7,7 +7,7 @@ never let to rest; what cannot be told is left as it is, and while that lasts af
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from autoscaler.triggers.demand import Demand
@@ -50,9 +50,9 @@ def activity_of(spec: ScalingSpec, demands: Sequence[Demand]) -> bool | None:
 def remember(activity: Activity, active: bool | None, now: float) -> Activity:
     """Unknown after activity goes on being activity: cooldown begins when it is known that there is no work."""
     if active or (active is None and activity.was_active):
-        return replace(activity, last_active=now, was_active=True)
+        return Activity(activity.since, now, True)
     if active is False and activity.was_active:
-        return replace(activity, was_active=False)
+        return Activity(activity.since, activity.last_active)
     return activity
 
 

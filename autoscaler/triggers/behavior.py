@@ -8,7 +8,7 @@ controller never leaves or reaches: policies of scaleUp count from what activati
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from autoscaler.triggers.spec import Behavior, Policy, PolicyType, ScalingRules, SelectPolicy
@@ -130,12 +130,12 @@ def remember_change(behavior: Behavior, history: History, by: int, now: float) -
     if len(changes) > CHANGES_MAX:
         first, second, *rest = changes
         changes = [Change(second.at, first.by + second.by), *rest]
-    return replace(history, changes=tuple(changes))
+    return History(history.lows, history.highs, tuple(changes))
 
 
 def forget_last_change(history: History) -> History:
     """For a change that could not be written."""
-    return replace(history, changes=history.changes[:-1])
+    return History(history.lows, history.highs, history.changes[:-1])
 
 
 def _since(wants: tuple[Want, ...], cutoff: float) -> tuple[Want, ...]:

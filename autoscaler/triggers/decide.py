@@ -8,7 +8,7 @@ what could not be read raises nothing, and forbids every lowering. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from autoscaler.triggers import activation, behavior, drain_time
 from autoscaler.triggers.activation import Activity
@@ -111,7 +111,7 @@ def _demands(
     demands = [demand_of(spec, sample, current, observed.ready, now) for sample in samples]
     if spec.modifiers is not None:
         composite = composite_of(spec, samples, demands, current, observed.ready)
-        return state.flows, (*(replace(each, counts=not each.wakes) for each in demands), composite)
+        return state.flows, (*(each._replace(counts=not each.wakes) for each in demands), composite)
     flows = state.flows
     if spec.drain_time_s is not None:
         flows, demands = drain_time.apply(spec, flows, observed.ready, samples, demands)

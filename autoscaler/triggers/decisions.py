@@ -49,9 +49,11 @@ class Decision:
     def fold_key(self) -> tuple[object, ...]:
         """Equal for decisions that tell the same story."""
         outcome = self.outcome
-        rules = [reason.rule for reason in outcome.reasons]
-        asked = [(demand.metric, demand.basis, demand.replicas) for demand in outcome.demands]
-        return (outcome.desired, outcome.scale, outcome.active, self.observed.replicas, rules, asked)
+        told: list[object] = [outcome.desired, outcome.scale, outcome.active, self.observed.replicas]
+        told += [reason.rule for reason in outcome.reasons]
+        for demand in outcome.demands:
+            told += (demand.metric, demand.basis, demand.replicas)
+        return tuple(told)
 
     @property
     def next_in_s(self) -> float | None:
@@ -63,16 +65,19 @@ class Decision:
 class DecisionLog:
     """The last decisions of one object, oldest first."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_fold_key", "_kept")
 
     def __init__(self) -> None:
         self._kept: deque[Decision] = deque(maxlen=KEPT)
+        self._fold_key: tuple[object, ...] = ()
 
     def append(self, decision: Decision) -> None:
-        if self._kept and self._kept[-1].fold_key == decision.fold_key:
+        fold_key = decision.fold_key
+        if fold_key == self._fold_key:
             last = self._kept.pop()
             decision = replace(decision, at=last.at, times=last.times + 1, until=decision.at)
         self._kept.append(decision)
+        self._fold_key = fold_key
 
     @property
     def last(self) -> Decision | None:

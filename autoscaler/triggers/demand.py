@@ -8,9 +8,8 @@ for nothing, and lets nobody ask for fewer. Pure.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from autoscaler.triggers.reasons import Reason, Rule
 from autoscaler.triggers.samples import Sample
@@ -32,8 +31,7 @@ class Basis(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """What one metric asks for, with the numbers that it comes from.
 
     `replicas` None: not known, so it raises nothing and forbids every lowering. `at_least`: a part was not read, so it
@@ -103,7 +101,8 @@ def what_is_not_known(spec: ScalingSpec, sample: Sample, now: float) -> str:
         return sample.error
     if sample.target is None or sample.reading is None:
         return "nothing was read yet"
-    if not math.isfinite(sample.reading.value) or not math.isfinite(sample.reading.activity):
+    reading = sample.reading
+    if not math.isfinite(reading.value if reading.activation is None else reading.value + reading.activation):
         return "what was read is not a number"
     age = now - sample.read_at
     if age > longest_age(spec):
@@ -126,8 +125,9 @@ def replicas_of(value: float, target: float, metric_type: MetricType, ready: int
 
 def rounded_up(ratio: float) -> int:
     """To the next whole number; what is off one by binary noise alone, is it. Anything at all is 1."""
-    nearest = round(ratio)
-    return nearest if nearest and abs(ratio - nearest) <= NOISE * nearest else math.ceil(ratio)
+    above = math.ceil(ratio)
+    below = above - 1
+    return below if below > 0 and ratio - below <= NOISE * below and ratio - below < 0.01 else above
 
 
 def evenly(shares: int, replicas: int) -> int:
@@ -186,6 +186,8 @@ def near_enough(spec: ScalingSpec, current: int, asked: int, ratio: float, most:
 
 
 def _near_enough(spec: ScalingSpec, reading: Reading, target: Target, current: int, asked: int) -> bool:
+    if spec.behavior.up.tolerance is None and spec.behavior.down.tolerance is None:
+        return False
     if reading.shares and evenly(reading.shares, current) != current:
         return False
     most = spec.max_replicas if reading.replicas_max is None else min(spec.max_replicas, reading.replicas_max)

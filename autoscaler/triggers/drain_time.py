@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from autoscaler.triggers.demand import Basis, Demand, evenly, rounded_up
 from autoscaler.triggers.reasons import Reason, Rule
@@ -34,19 +34,18 @@ STEP: Final = 1.25
 _STEPS_MAX: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """A rate per second, as measured so far; `error` is the standard error of the mean."""
 
     mean: float = 0.0
     error: float = 0.0
     variance: float = 0.0
-    count: int = 0
+    measurements: int = 0
     seconds: float = 0.0
 
     @property
     def known(self) -> bool:
-        return self.count >= KNOWN_COUNT and self.seconds >= KNOWN_S
+        return self.measurements >= KNOWN_COUNT and self.seconds >= KNOWN_S
 
     @property
     def credible(self) -> float:
@@ -55,15 +54,14 @@ class Rate:
 
     def measured(self, value: float, seconds: float) -> Rate:
         """With one measurement more, taken over so many seconds."""
-        weight = max(1.0 - math.exp(-seconds / MEMORY_S), 1.0 / (self.count + 1))
+        weight = max(1.0 - math.exp(-seconds / MEMORY_S), 1.0 / (self.measurements + 1))
         off = value - self.mean
         variance = (1.0 - weight) * (self.variance + weight * off * off)
         error = math.sqrt(variance * weight / (2.0 - weight))
-        return Rate(self.mean + weight * off, error, variance, self.count + 1, self.seconds + seconds)
+        return Rate(self.mean + weight * off, error, variance, self.measurements + 1, self.seconds + seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Ceiling:
+class Ceiling(NamedTuple):
     """So many replicas bring what any number has brought."""
 
     replicas: int
@@ -71,8 +69,7 @@ class Ceiling:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """What is remembered of one metric: its last reading, and what was learned."""
 
     at: float
@@ -120,7 +117,7 @@ def learn(flow: Flow | None, reading: Reading, at: float, ready: int) -> Flow:
     seconds, before = at - flow.at, flow.reading
     arrived = _grown(before.produced, reading.produced)
     served = _grown(before.consumed, reading.consumed)
-    arrival, service, throughput = flow.arrival, flow.service, flow.throughput or {}
+    arrival, service, throughput, ceiling = flow.arrival, flow.service, flow.throughput or {}, flow.ceiling
     if arrived is not None:
         arrival = arrival.measured(min(arrived / seconds, arrival.credible), seconds)
     fewer, more = sorted((flow.ready, ready))
@@ -129,18 +126,18 @@ def learn(flow: Flow | None, reading: Reading, at: float, ready: int) -> Flow:
         rate = served / seconds
         service = service.measured(rate / ((fewer + more) / 2), seconds)
         throughput = _remembered(throughput, about(ready), rate, seconds)
-    ceiling = flow.ceiling
+        if flow.ceiling is None:
+            ceiling = find_ceiling(throughput, ready, at)
     if ceiling is not None and at >= ceiling.until:
         ceiling, throughput = None, {}
-    ceiling = ceiling or find_ceiling(throughput, ready, at)
     return Flow(at, reading, ready, arrival, service, throughput, ceiling, flow.sized, flow.sized_at)
 
 
 def find_ceiling(throughput: Mapping[int, Rate], ready: int, at: float) -> Ceiling | None:
     """Whether as many as are ready bring no more than fewer did, even at the better end of the error."""
     now = throughput.get(about(ready))
-    before = {n: rate.mean for n, rate in throughput.items() if n * STEP <= ready and rate.count >= KNOWN_COUNT}
-    if now is None or now.count < KNOWN_COUNT or not any(before.values()):
+    before = {n: rate.mean for n, rate in throughput.items() if n * STEP <= ready and rate.measurements >= KNOWN_COUNT}
+    if now is None or now.measurements < KNOWN_COUNT or not any(before.values()):
         return None
     fewer = max(before)
     gain = (now.mean + now.error - before[fewer]) / (ready - fewer)
@@ -150,6 +147,7 @@ def find_ceiling(throughput: Mapping[int, Rate], ready: int, at: float) -> Ceili
     return Ceiling(min(ready, max(1, rounded_up(now.mean / best))), now.mean, at + RETRY_S)
 
 
+@lru_cache(maxsize=4096)
 def about(replicas: int) -> int:
     """One for all numbers of replicas that differ too little to compare what they bring."""
     if replicas <= 0:
@@ -171,7 +169,7 @@ def size(spec: ScalingSpec, flow: Flow, demand: Demand) -> tuple[Flow, Demand]:
     if wanted < flow.sized and flow.at < flow.sized_at + time_s and waiting > arrival:
         wanted = flow.sized
     else:
-        flow = replace(flow, sized=wanted, sized_at=flow.at)
+        flow = flow._replace(sized=wanted, sized_at=flow.at)
     asked, remarks = wanted, []
     if flow.ceiling is not None and asked > flow.ceiling.replicas:
         asked = flow.ceiling.replicas
@@ -190,8 +188,7 @@ def size(spec: ScalingSpec, flow: Flow, demand: Demand) -> tuple[Flow, Demand]:
         if takes is None or takes > time_s:
             missed = "never" if takes is None else f"takes {takes:.0f}s"
             remarks.append(Reason(Rule.DRAIN_TIME_MISSED, (demand.metric, time_s, granted, missed)))
-    sized = replace(
-        demand,
+    sized = demand._replace(
         replicas=asked,
         basis=Basis.DRAIN_TIME,
         wanted=wanted,
@@ -216,6 +213,8 @@ def _grown(before: float | None, after: float | None) -> float | None:
 
 def _remembered(throughput: Mapping[int, Rate], replicas: int, rate: float, seconds: float) -> Mapping[int, Rate]:
     """The newest few, the newest last."""
-    others = [(n, each) for n, each in throughput.items() if n != replicas]
-    measured = throughput.get(replicas, Rate()).measured(rate, seconds)
-    return dict([*others[-_STEPS_MAX + 1 :], (replicas, measured)])
+    measured = dict(throughput)
+    measured[replicas] = measured.pop(replicas, Rate()).measured(rate, seconds)
+    if len(measured) > _STEPS_MAX:
+        del measured[next(iter(measured))]
+    return measured

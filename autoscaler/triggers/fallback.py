@@ -7,8 +7,6 @@ never ends the last replica: a fallback of 0 leaves one where there is one. Pure
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from autoscaler.triggers.demand import Basis, Demand, is_resource
 from autoscaler.triggers.reasons import Reason, Rule
 from autoscaler.triggers.samples import Sample
@@ -23,8 +21,7 @@ def is_given_up(fallback: Fallback | None, sample: Sample) -> bool:
 def fallen_back(fallback: Fallback, demand: Demand, failures: int, current: int) -> Demand:
     """The demand in place of one that is not known."""
     replicas = fallback_replicas(fallback, current)
-    return replace(
-        demand,
+    return demand._replace(
         replicas=max(replicas, 1) if current > 0 else replicas,
         active=demand.active or (True if replicas > 0 else None),
         basis=Basis.FALLBACK,

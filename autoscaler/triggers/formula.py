@@ -7,7 +7,6 @@ depends on it; one that the fallback `scalingModifiers` has given up is nil. Pur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from autoscaler.triggers.demand import Basis, Demand, near_enough, replicas_of
@@ -44,7 +43,7 @@ def composite_of(
         detail=modifiers.formula,
     )
     if isinstance(result, Unsolved):
-        unknown = replace(demand, basis=Basis.UNKNOWN, error=result.message)
+        unknown = demand._replace(basis=Basis.UNKNOWN, error=result.message)
         failures = max((each.failures for each in samples if is_given_up(fallback, each)), default=0)
         return fallen_back(fallback, unknown, failures, current) if fallback and failures else unknown
     at_least = any(each.at_least for each in demands if each.wakes)
@@ -52,8 +51,7 @@ def composite_of(
     held_by = current if modifiers.metric_type is MetricType.AVERAGE_VALUE else 1
     ratio = result / modifiers.target / max(1, held_by)
     tolerated = near_enough(spec, current, wanted, ratio, spec.max_replicas)
-    return replace(
-        demand,
+    return demand._replace(
         replicas=current if tolerated else wanted,
         active=result > modifiers.activation_target or pushed or (None if at_least else False),
         value=result,

@@ -12,7 +12,7 @@ from autoscaler.triggers.reasons import Reason, Rule
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import Behavior, Pause, Policy, PolicyType, ScalingRules, ScalingSpec, SelectPolicy
 from scalers.readings import Reading, Target
-from tests.autoscaler.triggers.making import LAG, Run, cpu, failing, once, partly_read, read, rules
+from tests.autoscaler.triggers.cases import LAG, Run, cpu, failing, once, partly_read, read, rules
 
 S = ScalingSpec
 NO_WINDOW = Behavior(down=ScalingRules())

@@ -11,7 +11,7 @@ from autoscaler.triggers.reasons import Rule
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import Behavior, ScalingRules, ScalingSpec
 from scalers.readings import MetricType, Reading, Target
-from tests.autoscaler.triggers.making import LAG, cpu, failing, partly_read, read
+from tests.autoscaler.triggers.cases import LAG, cpu, failing, partly_read, read
 
 AVERAGE, VALUE, UTILIZATION = MetricType.AVERAGE_VALUE, MetricType.VALUE, MetricType.UTILIZATION
 

@@ -9,7 +9,7 @@ from autoscaler.triggers.reasons import Rule
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import Behavior, ScalingRules, ScalingSpec
 from scalers.readings import Reading
-from tests.autoscaler.triggers.making import LAG, Run, once, partly_read, read, rules
+from tests.autoscaler.triggers.cases import LAG, Run, once, partly_read, read, rules
 
 SPEC = ScalingSpec(drain_time_s=30.0, max_replicas=100, behavior=Behavior(down=ScalingRules()))
 
@@ -112,8 +112,8 @@ def test_service_is_measured_only_while_all_have_work(
 ) -> None:
     flow = learn(None, Reading(before, produced=0.0, consumed=0.0), 0.0, ready_before)
     flow = learn(flow, Reading(after, produced=10.0, consumed=100.0), 10.0, ready)
-    assert flow.service.count == 0
-    assert flow.arrival.count == 1
+    assert flow.service.measurements == 0
+    assert flow.arrival.measurements == 1
 
 
 def test_what_was_read_in_part_teaches_nothing_and_raises() -> None:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.triggers.fallback import fallback_replicas, is_given_up
+from autoscaler.triggers.demand import Demand
+from autoscaler.triggers.fallback import fallback_replicas, fallen_back, is_given_up
 from autoscaler.triggers.spec import Fallback, FallbackBehavior, ScalingSpec
 from scalers.readings import MetricType, Target
-from tests.autoscaler.triggers.making import LAG, failing, once, read
+from tests.autoscaler.triggers.cases import LAG, failing, once, read
 
 STATIC, CURRENT, HIGHER, LOWER = (
     FallbackBehavior.STATIC,
@@ -48,6 +49,12 @@ def test_in_a_decision(fallback: Fallback, current: int, failures: int, desired:
     outcome = once(ScalingSpec(fallback=fallback), current, failing(failures))
     assert (outcome.desired, outcome.active) == (desired, active)
     assert outcome.in_fallback is (failures > fallback.failure_threshold)
+
+
+def test_a_fallback_of_zero_asks_for_the_last_one_where_there_is_one() -> None:
+    unknown = Demand("s0-orders", None, None)
+    assert fallen_back(Fallback(3, 0), unknown, 4, 5).replicas == 1
+    assert fallen_back(Fallback(3, 0), unknown, 4, 0).replicas == 0
 
 
 def test_it_needs_no_target() -> None:

@@ -8,7 +8,7 @@ from autoscaler.triggers.formula import COMPOSITE, check_formula, values_of
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import Fallback, FallbackBehavior, Modifiers, ScalingSpec
 from scalers.readings import MetricType, Reading
-from tests.autoscaler.triggers.making import LAG, cpu, failing, once, partly_read, read, rules
+from tests.autoscaler.triggers.cases import LAG, cpu, failing, once, partly_read, read, rules
 
 NIL = Fallback(3, 4, FallbackBehavior.SCALING_MODIFIERS)
 
