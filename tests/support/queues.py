@@ -24,8 +24,10 @@ class Work:
         await self.session.declare(*(Queue(name, type) for name in names))
 
     async def put(self, queue: str, messages: int, size: int = 1) -> None:
-        sent = [self.session.publish("", queue, Content(b"x" * size)) for _ in range(messages)]
-        await asyncio.gather(*sent)
+        await self.put_all(queue, ["x" * size] * messages)
+
+    async def put_all(self, queue: str, bodies: Sequence[str]) -> None:
+        await asyncio.gather(*(self.session.publish("", queue, Content(body.encode())) for body in bodies))
 
     async def keep_putting(self, queue: str, per_second: float) -> None:
         """Until cancelled."""
