@@ -62,9 +62,10 @@ class Console:
         )
 
     def _scaling_routes(self, scaling: ScalingConsole) -> Iterator[Route]:
-        path = "/pilotlight/v1/namespaces/{namespace}/scaledobjects/{name}/decisions"
+        path = "/pilotlight/v1/namespaces/{namespace}"
         yield Route("/pilotlight/v1/scaledobjects", self._guarded(scaling.objects))
-        yield Route(path, self._guarded(scaling.decisions))
+        yield Route(f"{path}/scaledobjects/{{name}}/decisions", self._guarded(scaling.decisions))
+        yield Route(f"{path}/scaledjobs/{{name}}/decisions", self._guarded(scaling.job_decisions))
 
     def _event_routes(self, events: EventConsole) -> Iterator[Route]:
         pages = (

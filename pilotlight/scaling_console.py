@@ -1,4 +1,4 @@
-"""What the platform tells of ScaledObjects beside the Kubernetes API: decisions, rows for `top`, KEDA's metrics."""
+"""What the platform tells of ScaledObjects and ScaledJobs beside the Kubernetes API: decisions, rows, metrics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from autoscaler.jobs.controller import ScaledJobs
 from autoscaler.triggers.controller import ScaledObjects
 from autoscaler.triggers.decisions import as_json
 from autoscaler.triggers.facts import Facts
@@ -19,10 +20,11 @@ from pilotlight.top import state_of
 
 
 class ScalingConsole:
-    """Pages over the loop of ScaledObjects."""
+    """Pages over the loops of ScaledObjects and ScaledJobs."""
 
-    def __init__(self, objects: ScaledObjects, clock: Clock) -> None:
+    def __init__(self, objects: ScaledObjects, jobs: ScaledJobs, clock: Clock) -> None:
         self._loop = objects.loop
+        self._jobs = jobs
         self._clock = clock
 
     async def decisions(self, request: Request) -> Response:
@@ -39,6 +41,21 @@ class ScalingConsole:
                 "problem": scaled.plan.problem,
                 "now": self._clock.wall(),
                 "pollingIntervalSeconds": interval_s,
+            }
+        )
+
+    async def job_decisions(self, request: Request) -> Response:
+        """The same of a ScaledJob."""
+        key = ObjectKey(request.path_params["namespace"], request.path_params["name"])
+        followed = self._jobs.get(key)
+        if followed is None:
+            raise NotFound(f"namespace {key.namespace} has no scaledjob named {key.name!r} that was looked at")
+        return _json(
+            {
+                "items": list(followed.history),
+                "problem": "",
+                "now": self._clock.wall(),
+                "pollingIntervalSeconds": followed.polling_s,
             }
         )
 

@@ -68,10 +68,15 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Followed:
-    """One ScaledJob. `asked` is what was last made of its document, `decided_at` when it was last decided upon."""
+class Followed:
+    """One ScaledJob.
+
+    `asked` is what was last made of its document, `decided_at` when it was last decided upon, `history` has its last
+    decisions as JSON, oldest first.
+    """
 
     asked: tuple[Any, ...] = ()
+    polling_s: float = 0.0
     decided_at: float = 0.0
     active: bool | None = None
     active_at: float | None = None
@@ -95,7 +100,7 @@ class ScaledJobs:
         self._objects = Objects(world.store, world.clock)
         self._recorder = Recorder(world.store, world.clock, COMPONENT)
         self.poller = Poller(world.clock, Maker(world, look_up).make, self._hear)
-        self._followed: dict[ObjectKey, _Followed] = {}
+        self._followed: dict[ObjectKey, Followed] = {}
         self._by_referent: Multimap[Referent, ObjectKey] = Multimap()
         self._referents: dict[ObjectKey, frozenset[Referent]] = {}
         referred = (SECRET, CONFIG_MAP, TRIGGER_AUTHENTICATION, CLUSTER_TRIGGER_AUTHENTICATION)
@@ -108,10 +113,9 @@ class ScaledJobs:
         services = (("scaledjobs:poller", self.poller.run), ("scaledjobs:controller", self._controller.run))
         await run_together(services, started)
 
-    def decisions(self, namespace: str, name: str) -> Sequence[Json]:
-        """The last ones, oldest first: for `explain`."""
-        followed = self._followed.get(ObjectKey(namespace, name))
-        return tuple(followed.history) if followed is not None else ()
+    def get(self, key: ObjectKey) -> Followed | None:
+        """One that was looked at, with its last decisions: for `explain`."""
+        return self._followed.get(key)
 
     # Whom a change concerns.
 
@@ -144,7 +148,7 @@ class ScaledJobs:
         if obj is None:
             self._forget(key)
             return None
-        followed = self._followed.setdefault(key, _Followed(decided_at=self._clock.monotonic()))
+        followed = self._followed.setdefault(key, Followed(decided_at=self._clock.monotonic()))
         again_s = await self._place(obj, followed)
         jobs = (await self._store.list(JOB, key.namespace, {SCALED_JOB_NAME: key.name})).items
         if await self._clean_up(obj, jobs):
@@ -159,7 +163,7 @@ class ScaledJobs:
         self.poller.remove(Owner(SCALED_JOB.kind, key))
         self._refer(key, frozenset())
 
-    async def _place(self, obj: Json, followed: _Followed) -> float | None:
+    async def _place(self, obj: Json, followed: Followed) -> float | None:
         """Tells the poller what to read, where that has changed; returns when to look again."""
         key, options = key_of(obj), read_options(obj)
         asked = obj["metadata"]["uid"], obj["spec"], options
@@ -167,7 +171,7 @@ class ScaledJobs:
             return None
         triggers, troubles, again_s = await self._resolve(obj)
         self.poller.place(Owner(SCALED_JOB.kind, key), triggers, options.polling_interval_s, troubles)
-        followed.asked = asked if again_s is None else ()
+        followed.asked, followed.polling_s = asked if again_s is None else (), options.polling_interval_s
         return again_s
 
     async def _resolve(self, obj: Json) -> tuple[list[Trigger], Mapping[int, str], float | None]:
@@ -212,7 +216,7 @@ class ScaledJobs:
         except NotFound:
             return
 
-    async def _decide(self, obj: Json, followed: _Followed, jobs: Sequence[Json]) -> None:
+    async def _decide(self, obj: Json, followed: Followed, jobs: Sequence[Json]) -> None:
         key, spec = key_of(obj), jobs_spec(obj)
         sources = self.poller.sources(Owner(SCALED_JOB.kind, key))
         whole = is_complete(sources, followed.decided_at)
@@ -255,7 +259,7 @@ class ScaledJobs:
             found.setdefault(job, []).append(pod)
         return found
 
-    def _remember(self, followed: _Followed, spec: JobsSpec, outcome: JobsOutcome, running: int) -> None:
+    def _remember(self, followed: Followed, spec: JobsSpec, outcome: JobsOutcome, running: int) -> None:
         wall = self._clock.wall()
         last = followed.history[-1] if followed.history else None
         if last is not None and last["words"] == outcome.words:
@@ -275,7 +279,7 @@ class ScaledJobs:
             }
         )
 
-    async def _tell(self, obj: Json, followed: _Followed) -> None:
+    async def _tell(self, obj: Json, followed: Followed) -> None:
         samples = self.poller.samples(Owner(SCALED_JOB.kind, key_of(obj)))
         said = obj["spec"].get("triggers") or []
         facts = Facts(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -41,14 +42,31 @@ BURST_SECONDS = 4  # how long each request of the burst takes: long enough to se
 TO_ZERO_TIMEOUT_S = 45.0
 INSTANCES_MAX = 10
 
+
+class Story(StrEnum):
+    LIFE = "life"
+    LAG = "lag"
+
+
 Draw: TypeAlias = Callable[[int, int], None]
 
 
 def demo_command(
     context: typer.Context,
+    story: Annotated[
+        Story, typer.Argument(help="What to show: functions and events, or consumers of queues.")
+    ] = Story.LIFE,
     source: Annotated[Path | None, typer.Option(help="The function to show.")] = None,
 ) -> None:
-    """Start a platform, call a sleeping function, send a burst, watch it go back to zero; then order at a shop."""
+    """Start a platform, call a sleeping function, send a burst, watch it go back to zero; then order at a shop.
+
+    `demo lag` lets consumers of a real Kafka and RabbitMQ follow their lag instead.
+    """
+    if story is Story.LAG:
+        from pilotlight.cli.demo_lag import run_demo_lag  # here, for it brings the clients of both along
+
+        run_demo_lag(EXAMPLES, step)
+        return
     folder = source or _example()
     root = Path(tempfile.mkdtemp(prefix="pilotlight-demo-"))
     session = Session(DataDir(root))

@@ -18,7 +18,7 @@ from pilotlight.cli.scaling_lines import (
     SCALED_HEADER,
     clock_time,
     scaled_explanation,
-    scaled_object_named,
+    scaled_named,
     scaled_row,
 )
 from pilotlight.cli.session import Session
@@ -26,7 +26,7 @@ from pilotlight.cli.session import Session
 DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/decisions/{revision}"
 TOP_PATH = "/pilotlight/v1/top"
 SCALED_PATH = "/pilotlight/v1/scaledobjects"
-SCALED_DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/scaledobjects/{name}/decisions"
+SCALED_DECISIONS_PATH = "/pilotlight/v1/namespaces/{namespace}/{plural}/{name}/decisions"
 SUBSCRIPTIONS_PATH = "/pilotlight/v1/subscriptions"
 TOP_HEADER = ("NAMESPACE", "REVISION", "READY", "DESIRED", "IN FLIGHT", "WAITING", "REQUESTS/S", "STATE")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -34,20 +34,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def explain_command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A service, a revision, or scaledobject/NAME.")],
+    name: Annotated[str, typer.Argument(help="A service, a revision, scaledobject/NAME or scaledjob/NAME.")],
     last: Annotated[int, typer.Option(help="How many decisions.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Say why there are as many instances as there are: the autoscaler's last decisions in plain words."""
     session: Session = context.obj
-    scaled = scaled_object_named(name)
+    scaled = scaled_named(name)
     if scaled is not None:
-        path = SCALED_DECISIONS_PATH.format(namespace=session.namespace, name=scaled)
+        plural, own_name = scaled
+        path = SCALED_DECISIONS_PATH.format(namespace=session.namespace, plural=plural, name=own_name)
         answer = session.run(lambda client: client.call("GET", path))
         if as_json:
             print_json({**answer, "items": answer["items"][-last:]})
             return
-        say(f"scaledobject/{scaled}:")
+        say(f"{plural.removesuffix('s')}/{own_name}:")
         for line in scaled_explanation(answer, last):
             say(f"  {line}")
         return

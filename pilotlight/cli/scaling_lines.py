@@ -1,4 +1,4 @@
-"""What `top` and `explain` print of ScaledObjects. Pure."""
+"""What `top` and `explain` print of ScaledObjects and ScaledJobs. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from core.resources.meta import Json
 from core.settings.durations import format_duration
 
 SCALED_HEADER: Final = ("NAMESPACE", "SCALEDOBJECT", "TARGET", "READY", "DESIRED", "TRIGGERS", "STATE")
-_PREFIXES: Final = ("scaledobject", "scaledobjects", "so", "scaledobjects.keda.sh", "scaledobject.keda.sh")
+_PLURALS: Final = {
+    **dict.fromkeys(("scaledobject", "scaledobjects", "so"), "scaledobjects"),
+    **dict.fromkeys(("scaledjob", "scaledjobs", "sj"), "scaledjobs"),
+}
 
 
-def scaled_object_named(name: str) -> str | None:
-    """NAME of `scaledobject/NAME` (or `so/NAME`); None: that is something else."""
+def scaled_named(name: str) -> tuple[str, str] | None:
+    """(plural, NAME) of `scaledobject/NAME`, `so/NAME`, `scaledjob/NAME` and so on; None: that is something else."""
     kind, slash, rest = name.partition("/")
-    return rest if slash and kind.lower() in _PREFIXES else None
+    plural = _PLURALS.get(kind.lower().removesuffix(".keda.sh"))
+    return (plural, rest) if slash and plural is not None else None
 
 
 def scaled_row(entry: Json) -> Sequence[str]:
@@ -52,7 +56,7 @@ def clock_time(wall: float) -> str:
 
 def _next(decision: Json, now: float, polling_s: float) -> str:
     reading = f"when a trigger is read (every {format_duration(polling_s)} at the latest) and asks for something else"
-    if decision["nextInSeconds"] is None:
+    if decision.get("nextInSeconds") is None:
         return f"changes next {reading}"
     left_s = max(0.0, decision["nextInSeconds"] - (now - decision["until"]))
     return f"changes next in {format_duration(round(left_s, 1))} by itself, or {reading}"

@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from autoscaler.jobs.controller import ScaledJobs
+from core.resources.keda_jobs import SCALED_JOB
+from core.stats import StatisticBus
+from core.tasks import start_service
 from pilotlight.cli.scaling_lines import scaled_explanation, scaled_row
 from pilotlight.console import Console
 from pilotlight.scaling_console import ScalingConsole
+from scalers.base import World
+from scalers.pools import Pools
 from tests.autoscaler.triggers.world import KedaWorld, story
 
 TOKEN = "t0ken"
@@ -22,8 +28,13 @@ async def loads() -> list[Any]:
     return []
 
 
-async def get(world: KedaWorld, path: str, token: str = TOKEN) -> tuple[int, str]:
-    console = Console(TOKEN, lambda *_: [], loads, dict, None, ScalingConsole(world.objects, world.clock))
+def jobs_of(world: KedaWorld) -> ScaledJobs:
+    return ScaledJobs(World(world.clock, world.store, StatisticBus(), Pools()), world.ponds.look_up)
+
+
+async def get(world: KedaWorld, path: str, token: str = TOKEN, jobs: ScaledJobs | None = None) -> tuple[int, str]:
+    scaling = ScalingConsole(world.objects, jobs or jobs_of(world), world.clock)
+    console = Console(TOKEN, lambda *_: [], loads, dict, None, scaling)
     app = console.above(Starlette(), "1.2.3")
     sent: list[Any] = []
 
@@ -61,6 +72,29 @@ def test_pages() -> None:
         assert scaled_row(row)[5] == "s0-pond-a=0/10"
         assert 'keda_build_info{version="1.2.3"} 1' in (await get(world, "/metrics"))[1]
         assert (await get(world, DECISIONS, "wrong"))[0] == 401
+
+    story(play)
+
+
+def test_decisions_about_jobs() -> None:
+    path = "/pilotlight/v1/namespaces/default/scaledjobs/orders/decisions"
+
+    async def play(world: KedaWorld) -> None:
+        jobs = jobs_of(world)
+        world.ponds["a"].value = 25.0
+        template = {"spec": {"containers": [{"name": "app", "image": "fake/app"}]}}
+        triggers = [{"type": "pond", "metadata": {"pond": "a"}}]
+        spec = {"jobTargetRef": {"template": template}, "triggers": triggers, "pollingInterval": 5}
+        await world.create(SCALED_JOB, "orders", {"spec": spec})
+        assert (await get(world, path, jobs=jobs))[0] == 404
+        async with asyncio.TaskGroup() as group:
+            running = await start_service(group, jobs.run, "scaledjobs")
+            await asyncio.sleep(2.0)
+            answer = json.loads((await get(world, path, jobs=jobs))[1])
+            running.cancel()
+        lines = list(scaled_explanation(answer, 100))
+        assert lines[0].endswith("make 3 (default): 25 wait, worth 2.5 Jobs; 0 run, 0 of them pending")
+        assert lines[-1].startswith("changes next when a trigger is read (every 5s at the latest)")
 
     story(play)
 

@@ -94,7 +94,7 @@ class KafkaServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._jars = _jars()
+        self._jars = jars()
         self._process: subprocess.Popen[bytes] | None = None
         plain, sasl, tls, controller = _free_ports(4)
         self._ports = {"plain": plain, "sasl": sasl, "tls": tls}
@@ -236,7 +236,7 @@ async def commit(admin: Admin, group: str, offsets: Mapping[Partition, int]) -> 
     await admin._ask(alter)
 
 
-def _jars() -> Path:
+def jars() -> Path:
     """Kafka's jars, fetched where they are not here yet."""
     if shutil.which("java") is None:
         pytest.skip(f"no Java for Kafka: {_HOW}")

@@ -17,7 +17,7 @@ from core.resources.core_v1 import EVENT, SECRET
 from core.resources.keda_auth import TRIGGER_AUTHENTICATION
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.kinds import KINDS
-from core.resources.meta import Json, Kind, owner_reference
+from core.resources.meta import Json, Kind, ObjectKey, owner_reference
 from core.resources.pods import POD
 from core.stats import StatisticBus
 from core.store.memory import MemoryStore
@@ -341,13 +341,15 @@ def test_it_remembers_why() -> None:
         world.ponds["a"].value = 2
         await world.apply()
         await asyncio.sleep(11)
-        decisions = world.jobs.decisions("default", NAME)
+        followed = world.jobs.get(ObjectKey("default", NAME))
+        assert followed is not None
+        decisions = list(followed.history)
         assert decisions[0]["words"] == "make 2 (default): 2 wait, worth 2 Jobs; 0 run, 0 of them pending"
         assert decisions[-1]["words"] == "make none (default): 2 wait, worth 2 Jobs; 2 run, 2 of them pending"
-        assert world.jobs.decisions("default", "other") == ()
+        assert world.jobs.get(ObjectKey("default", "other")) is None
         await world.store.delete(SCALED_JOB, NAME, "default")
         await asyncio.sleep(1)
-        assert world.jobs.decisions("default", NAME) == ()
+        assert world.jobs.get(ObjectKey("default", NAME)) is None
         assert len(world.jobs.poller) == 0
 
     story(play)

@@ -6,22 +6,24 @@ from typing import Any
 
 import pytest
 
-from pilotlight.cli.scaling_lines import scaled_explanation, scaled_object_named, scaled_row
+from pilotlight.cli.scaling_lines import scaled_explanation, scaled_named, scaled_row
 
 
 @pytest.mark.parametrize(
-    ("typed", "name"),
+    ("typed", "named"),
     [
-        ("scaledobject/orders", "orders"),
-        ("so/orders", "orders"),
-        ("scaledobjects.keda.sh/orders", "orders"),
-        ("ScaledObject/orders", "orders"),
+        ("scaledobject/orders", ("scaledobjects", "orders")),
+        ("so/orders", ("scaledobjects", "orders")),
+        ("scaledobjects.keda.sh/orders", ("scaledobjects", "orders")),
+        ("ScaledObject/orders", ("scaledobjects", "orders")),
+        ("sj/orders", ("scaledjobs", "orders")),
+        ("scaledjob.keda.sh/orders", ("scaledjobs", "orders")),
         ("orders", None),
         ("service/orders", None),
     ],
 )
-def test_names(typed: str, name: str | None) -> None:
-    assert scaled_object_named(typed) == name
+def test_names(typed: str, named: tuple[str, str] | None) -> None:
+    assert scaled_named(typed) == named
 
 
 def answer(*decisions: dict[str, Any], problem: str = "", now: float = 1000.0) -> dict[str, Any]:
