@@ -26,6 +26,8 @@ BENCHMARKS: tuple[str, ...] = (
     "event_codec",
     "cold_start_python",
     "cold_start_container",
+    "lag_wake",
+    "lag_drain",
 )
 
 

@@ -55,6 +55,10 @@ class Platform:
             raise RuntimeError(f"{method} {path}: {answer.status} {document}")
         return document
 
+    def connect(self) -> tuple[http.client.HTTPSConnection, str]:
+        """A connection of one's own to the API, and the token to show."""
+        return _connect(self.kubeconfig)
+
     def sleep_soon(self) -> None:
         """Windows as short as the settings allow, so that what is not called sleeps in seconds."""
         data = {
@@ -116,11 +120,11 @@ class Platform:
 
     def memory_kib(self) -> int:
         """Proportional set size of the platform and of every process below it: shared pages count once."""
-        return sum(_pss_kib(pid) for pid in _tree(self.pid))
+        return sum(_pss_kib(pid) for pid in processes(self.pid))
 
     def cpu_s(self) -> float:
         """Processor time that the platform and everything below it have used."""
-        return sum(_cpu_s(pid) for pid in _tree(self.pid))
+        return sum(_cpu_s(pid) for pid in processes(self.pid))
 
 
 @contextlib.contextmanager
@@ -166,7 +170,7 @@ def _is_paused(pod: Mapping[str, Any]) -> bool:
     return PAUSED in pod["metadata"].get("annotations", {}) and not ready
 
 
-def _tree(root: int) -> list[int]:
+def processes(root: int) -> list[int]:
     """A process and all below it."""
     found = [root]
     for pid in found:
