@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 3
 ANSWER_S: Final = 5.0
+CANCEL_S: Final = 1.0
 CONNECTIONS_MAX: Final = 2
 
 
@@ -47,11 +48,13 @@ class PostgresClient:
             row: Sequence[Any] | None = await cursor.fetchone()
             return row
 
+        limit = CONNECT_S + ANSWER_S
         try:
-            async with asyncio.timeout(CONNECT_S + ANSWER_S):
+            # The library cancels in the server what is given up here, and waits for that, twice five seconds.
+            async with asyncio.timeout(limit + CANCEL_S), asyncio.timeout(limit):
                 return await self._connections.ask(ask)
         except TimeoutError as error:
-            raise TemporaryError(f"{where} does not answer within {CONNECT_S + ANSWER_S:g} s") from error
+            raise TemporaryError(f"{where} does not answer within {limit:g} s") from error
         except (psycopg.Error, OSError) as error:
             words = in_one_line(error, self._driver.secrets)
             refused = isinstance(error, psycopg.Error) and error.sqlstate

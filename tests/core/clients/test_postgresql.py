@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -159,6 +161,32 @@ def test_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
                 await client.first_row("SELECT 1")
             took = time.monotonic() - began
             server.thaw()
+            assert took < 4, took
+            assert await client.first_row("SELECT 1") == (1,)
+
+        play(pairs(server), story)
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_a_connection_that_hangs(monkeypatch: pytest.MonkeyPatch, all_of_it: bool) -> None:
+    monkeypatch.setattr("core.clients.postgresql.CONNECT_S", 1)
+    monkeypatch.setattr("core.clients.postgresql.ANSWER_S", 0.2)
+    with running_postgres() as server:
+
+        async def story(client: PostgresClient) -> None:
+            row = await client.first_row("SELECT pg_backend_pid()")
+            assert row is not None
+            if all_of_it:
+                server.freeze()
+            os.kill(row[0], signal.SIGSTOP)
+            began = time.monotonic()
+            try:
+                with pytest.raises(TemporaryError, match=r"does not answer within 1\.2 s"):
+                    await client.first_row("SELECT 1")
+                took = time.monotonic() - began
+            finally:
+                server.thaw()
+                os.kill(row[0], signal.SIGCONT)
             assert took < 4, took
             assert await client.first_row("SELECT 1") == (1,)
 
