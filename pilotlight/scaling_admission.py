@@ -49,6 +49,8 @@ class ScalingAdmission:
         if target is not None and declared is DEPLOYMENT and not dry_run:
             errors += _check_requests(obj, target)
         warnings = await self._remarks(obj)
+        if target is not None and declared is DEPLOYMENT:
+            warnings += _strange_containers(obj, target)
         if declared is not None and target is None:
             warnings.insert(0, f"spec.scaleTargetRef.name: there is no {kind} {name} in this namespace yet")
         return Verdict(errors, warnings)
@@ -116,6 +118,23 @@ async def _scaler_remarks(trigger: Trigger, bounds: Bounds) -> Sequence[str]:
     except ImportError as error:
         return (f"{trigger.path}.type: {client_missing(trigger.type, '', error)}",)
     return remarks_on(trigger, definition, bounds)
+
+
+def _strange_containers(obj: Json, deployment: Json) -> list[str]:
+    """Containers that are named and are not there."""
+    present = [container["name"] for container in deployment["spec"]["template"]["spec"]["containers"]]
+    target = obj["spec"]["scaleTargetRef"]
+    named = [("spec.scaleTargetRef.envSourceContainerName", target.get("envSourceContainerName"))]
+    named += [
+        (f"spec.triggers[{index}].metadata.containerName", trigger["metadata"].get("containerName"))
+        for index, trigger in enumerate(obj["spec"]["triggers"])
+        if trigger["type"] in RESOURCE_TRIGGERS
+    ]
+    return [
+        f"{path}: Deployment {target['name']} has no container {name}; it has {', '.join(present)}"
+        for path, name in named
+        if name and name not in present
+    ]
 
 
 def _check_requests(obj: Json, deployment: Json) -> list[FieldError]:

@@ -112,6 +112,12 @@ def warn_scaled_job(obj: Json, context: AdmissionContext) -> Sequence[str]:
     least, most = or_else(spec.get("minReplicaCount"), MIN_REPLICAS), or_else(spec.get("maxReplicaCount"), MAX_REPLICAS)
     if least > most:
         warnings.append(f"spec.minReplicaCount: {least} is above maxReplicaCount, so {most} it is")
+    containers = [each["name"] for each in spec["jobTargetRef"]["template"]["spec"]["containers"]]
+    source = spec.get("envSourceContainerName")
+    if source and source not in containers:
+        warnings.append(
+            f"spec.envSourceContainerName: there is no container {source}; there is {', '.join(containers)}"
+        )
     if spec.get("rolloutStrategy") and (spec.get("rollout") or {}).get("strategy"):
         warnings.append("spec.rolloutStrategy: has no effect, spec.rollout.strategy wins")
     return [*warnings, *(_inside(warning) for warning in warn_job(job_template(obj), context))]

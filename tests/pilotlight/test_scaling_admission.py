@@ -177,6 +177,16 @@ async def test_what_may_come_later_is_a_warning(api: Api) -> None:
     assert (await api.post(OBJECTS, obj)).warnings == []
 
 
+async def test_containers_that_are_not_there(api: Api) -> None:
+    target = {"name": "w", "envSourceContainerName": "main"}
+    triggers = [CRON, {**CPU, "metadata": {**CPU["metadata"], "containerName": "side"}}]
+    answer = await api.post(f"{OBJECTS}?dryRun=All", scaled(scaleTargetRef=target, triggers=triggers))
+    assert texts(answer.warnings) == [
+        "spec.scaleTargetRef.envSourceContainerName: Deployment w has no container main; it has c",
+        "spec.triggers[1].metadata.containerName: Deployment w has no container side; it has c",
+    ]
+
+
 async def test_what_scalers_think_is_a_warning(api: Api) -> None:
     window = {**CRON, "metadata": {**CRON["metadata"], "timezone": "Mars", "begin": "1"}}
     answer = await api.post(OBJECTS, scaled(triggers=[{"type": "kafkaa", "metadata": {}}, window]))

@@ -131,6 +131,11 @@ def test_the_job_that_is_asked_for() -> None:
             {"scalingStrategy": {"strategy": "accurate", "customScalingRunningJobPercentage": "0.5"}},
             ["spec.scalingStrategy.customScalingRunningJobPercentage: has no effect, the strategy is accurate"],
         ),
+        ({"envSourceContainerName": "a"}, []),
+        (
+            {"envSourceContainerName": "b"},
+            ["spec.envSourceContainerName: there is no container b; there is a"],
+        ),
         (
             {"rolloutStrategy": "gradual", "rollout": {"strategy": "immediate"}},
             ["spec.rolloutStrategy: has no effect, spec.rollout.strategy wins"],
