@@ -15,11 +15,12 @@ from core.clock import Clock
 from core.stats import Backlogs, StatisticBus, Usage
 from core.store.base import Store
 from core.tasks import Service
-from scalers.base import World
+from scalers.auth.files import ROOT_VARIABLE
+from scalers.base import KEDA_NAMESPACE, World
 from scalers.pools import Pools
 
-AUTH_FILES: Final = "PILOTLIGHT_AUTH_FILES"
-"""The variable that names the folder in which a ClusterTriggerAuthentication may read files."""
+AUTH_NAMESPACE: Final = "KEDA_CLUSTER_OBJECT_NAMESPACE"
+"""The variable that names the namespace of a ClusterTriggerAuthentication's Secrets, as KEDA's operator has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ def make_scaling(
     store: Store, clock: Clock, statistics: StatisticBus, usage: Usage, backlogs: Backlogs, floor: Floor
 ) -> ScalingWing:
     """`floor` is where the loop of requests hears how many a revision has at least."""
-    files = os.environ.get(AUTH_FILES)
-    world = World(clock, store, statistics, Pools(), usage, backlogs, auth_files=Path(files) if files else None)
+    files = os.environ.get(ROOT_VARIABLE)
+    world = World(
+        clock,
+        store,
+        statistics,
+        Pools(),
+        usage,
+        backlogs,
+        auth_namespace=os.environ.get(AUTH_NAMESPACE) or KEDA_NAMESPACE,
+        auth_files=Path(files) if files else None,
+    )
     return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world))

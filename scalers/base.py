@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from core.clock import Clock
 from core.stats import Backlogs, NoUsage, StatisticBus, Usage
@@ -13,6 +13,8 @@ from core.store.base import Store
 from scalers.params import Parameters
 from scalers.pools import Pools
 from scalers.readings import Reading, Target, Trigger
+
+KEDA_NAMESPACE: Final = "keda"
 
 
 class Scaler(Protocol):
@@ -53,7 +55,7 @@ class World:
     pools: Pools
     usage: Usage = field(default_factory=NoUsage)
     backlogs: Backlogs = field(default_factory=Backlogs)
-    auth_namespace: str = "keda"
+    auth_namespace: str = KEDA_NAMESPACE
     auth_files: Path | None = None
 
 

@@ -9,7 +9,7 @@ trigger's metadata first, then what authenticationRef gave, then the container's
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Final, TypeVar
@@ -96,7 +96,7 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
         try:
             values[name] = declared.reader.read(text.strip())
         except ValueError as error:
-            wrong.append(_invalid(declared, trigger, text, str(error) or declared.reader.allowed))
+            wrong.append(_invalid(declared, trigger, text, str(error)))
     if wrong:
         return wrong
     result = parameters(**values)
@@ -164,12 +164,16 @@ def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]
 
 
 def _find(declared: Parameter, trigger: Trigger) -> str | None:
+    return next((text for _, text in _found(declared, trigger)), None)
+
+
+def _found(declared: Parameter, trigger: Trigger) -> Iterator[tuple[Source, str]]:
+    """Where it stands, the first of which counts."""
     for source in declared.sources:
         for name in (declared.name, *declared.aliases):
             text = _look(source, name, trigger)
             if text is not None and text.strip():
-                return text
-    return None
+                yield source, text
 
 
 def _look(source: Source, name: str, trigger: Trigger) -> str | None:
@@ -193,7 +197,13 @@ def _missing(declared: Parameter, trigger: Trigger) -> str:
     return f"is required: {', or '.join(ways[source] for source in declared.sources)} ({declared.help})"
 
 
-def _invalid(declared: Parameter, trigger: Trigger, text: str, allowed: str) -> FieldError:
-    found = "a value that is not shown" if declared.secret else repr(text)
+def _invalid(declared: Parameter, trigger: Trigger, text: str, said: str) -> FieldError:
+    """Only what stands in the trigger itself is shown: anything else may be a secret that took a wrong name."""
+    source, _ = next(_found(declared, trigger))
+    found = repr(text)
+    if declared.secret or source is not Source.METADATA:
+        found = "a value that is not shown"
+        said = said if declared.secret else ""
     problem = FieldProblem.NOT_SUPPORTED if isinstance(declared.reader, Choice) else FieldProblem.INVALID
-    return FieldError(f"{trigger.path}.metadata.{declared.name}", f"is {found}, {allowed}", problem)
+    path = f"{trigger.path}.metadata.{declared.name}"
+    return FieldError(path, f"is {found}, {said or declared.reader.allowed}", problem)

@@ -93,3 +93,22 @@ def test_unknown_parameters_are_named() -> None:
         "unknown parameter 'lagTreshold'; did you mean 'lagThreshold'?"
     ]
     assert list(declared_parameters(Example)) == ["host", "threshold", "mode", "password"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "auth", "env"),
+    [
+        pytest.param({}, {"mode": "s3cr3t"}, {}, id="of its authenticationRef"),
+        pytest.param({"modeFromEnv": "MODE"}, {}, {"MODE": "s3cr3t"}, id="of the environment"),
+    ],
+)
+def test_what_does_not_stand_in_the_trigger_is_not_shown(
+    metadata: dict[str, str], auth: dict[str, str], env: dict[str, str]
+) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Anywhere(Parameters):
+        mode: str = param("mode", Choice(("fast", "slow")), "How.", sources=ANYWHERE)
+
+    found = parse(Anywhere, trigger(metadata, auth=auth, env=env))
+    assert isinstance(found, list)
+    assert found[0].message == "is a value that is not shown, must be one of fast, slow"
