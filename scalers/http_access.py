@@ -122,8 +122,8 @@ class HttpParameters(Parameters):
         "endpointParams", Text(), "oauth: more to ask with, as a query string.", "", sources=AUTH, secret=True
     )
     unsafe_ssl: bool = param("unsafeSsl", Truth(), "Take whatever certificate the server shows.", False)
-    timeout_s: float = param(
-        "timeout", Wait(), "How long to wait for an answer: a duration, or milliseconds.", TIMEOUT_S
+    timeout_s: float | None = param(
+        "timeout", Wait(), "How long to wait for an answer: a duration, or milliseconds; 3s.", None
     )
 
     def problems(self) -> Sequence[tuple[str, str]]:
@@ -216,7 +216,9 @@ class HttpAccess:
         if API_KEY in parameters.modes and parameters.method == "query":
             url = str(URL(url).update_query({parameters.key_param_name or "api_key": parameters.api_key}))
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        question = Question(url, {**headers, **self._headers, **bearer}, timeout_s=parameters.timeout_s, host=host)
+        question = Question(
+            url, {**headers, **self._headers, **bearer}, timeout_s=parameters.timeout_s or TIMEOUT_S, host=host
+        )
         return await self._reader.ask(question)
 
     async def _token(self) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -324,6 +326,11 @@ def test_no_secret_is_told(platform: Platform, places: Mapping[str, int]) -> Non
     shown = dict(everything(user))
     log = platform.data_dir.platform_log.read_text()
     shown |= {f"log:{number}": line for number, line in enumerate(log.splitlines())}
+    for name in ("vault", "variables", "echo-basic", "parrot-redis"):
+        command = [sys.executable, "-m", "pilotlight", "explain", f"scaledobject/{name}"]
+        explained = subprocess.run(command, env=platform.environment, capture_output=True, text=True, check=True)
+        assert "is not known" in explained.stdout, explained.stdout
+        shown[f"explain {name}"] = explained.stdout + explained.stderr
     assert len(shown) > 2 * len(names)
     needles = spellings()
     told = {where: text for where, text in shown.items() if any(needle in text for needle in needles)}
