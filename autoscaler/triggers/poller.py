@@ -57,6 +57,7 @@ class Poller:
         self._sources: dict[Owner, list[Source]] = {}
         self._timers: Timers[Source] = Timers(clock)
         self._reading: dict[Source, asyncio.Task[None]] = {}
+        self._outdated: set[Source] = set()  # of those: what spoke up since it was asked
         self._streams: dict[Source, asyncio.Task[None]] = {}
         self._waiting: deque[Source] = deque()
         self._places = READINGS_AT_ONCE
@@ -172,13 +173,15 @@ class Poller:
             held.leave()
             self._reading.pop(source, None)
         if source.gone:
+            self._outdated.discard(source)
             return
         self._start_stream(source)
         if not source.error:
             self._spend(source)
         self._plan(source)
-        if source.pushed_at is not None:
+        if source in self._outdated or source.pushed_at is not None:
             self._timers.set(source, self._clock.monotonic() + FASTEST_S)  # pushed while it was read: once more
+        self._outdated.discard(source)
         self._told(source.owner)
 
     def _free(self) -> None:
@@ -234,6 +237,7 @@ class Poller:
             source.push(now)
             self._told(source.owner)
         if source in self._reading:
+            self._outdated.add(source)
             return
         if source.asked_at is not None and now - source.asked_at < FASTEST_S:
             due = self._timers.at(source)

@@ -149,9 +149,7 @@ def test_events_that_wait_for_a_trigger_are_pushed(user: User, platform: Platfor
         until_replicas(user, worker, lambda count: count == 0)
         for number in range(25):
             headers = {"Ce-Specversion": "1.0", "Ce-Type": "order", "Ce-Source": "/till", "Ce-Id": str(number)}
-            reply = user.call(
-                "broker-ingress.localhost", f"/default/{name}", "POST", b"", headers
-            )
+            reply = user.call("broker-ingress.localhost", f"/default/{name}", "POST", b"", headers)
             assert reply.status == 202, reply.text
         # Not by a poll: the next one is in five minutes.
         until_replicas(user, worker, lambda count: count >= 2, 10.0)
@@ -194,7 +192,9 @@ def test_an_external_scaler_wakes_by_a_push_and_ends_by_one(user: User) -> None:
             until_replicas(user, name, bool, 10.0)
             first_s = time.monotonic() - began
             until_replicas(user, name, lambda count: count == 5, 10.0)
-            print(f"from push to the first: {1000 * first_s:.0f} ms, to all: {1000 * (time.monotonic() - began):.0f} ms")
+            print(
+                f"from push to the first: {1000 * first_s:.0f} ms, to all: {1000 * (time.monotonic() - began):.0f} ms"
+            )
             asyncio.run_coroutine_threadsafe(push(False, 0.0), loop).result()
             until_replicas(user, name, lambda count: count == 0, 20.0)
     finally:

@@ -25,6 +25,7 @@ class Pond:
     value: float = 0.0
     error: str = ""
     hangs: bool = False
+    takes_s: float = 0.0
     quality: Quality = Quality.WHOLE
     breaks: bool = False  # the stream
     password: str = ""  # that the last scaler came with
@@ -67,7 +68,10 @@ class PondScaler:
             raise KeyError("hunter22")
         if self._pond.error:
             raise TemporaryError(self._pond.error.replace("{password}", self._password))
-        return (Reading(self._pond.value, quality=self._pond.quality),)
+        reading = Reading(self._pond.value, quality=self._pond.quality)
+        if self._pond.takes_s:
+            await asyncio.sleep(self._pond.takes_s)
+        return (reading,)
 
     async def close(self) -> None:
         self._pond.closed += 1

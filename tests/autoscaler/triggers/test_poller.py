@@ -214,6 +214,26 @@ def test_a_push_while_it_is_being_read_leads_to_another_reading() -> None:
     story(play)
 
 
+def test_an_end_that_is_pushed_while_it_is_being_read_leads_to_another_reading_too() -> None:
+    async def play(world: World) -> None:
+        world.ponds["a"].value = 40.0
+        world.poller.place(ORDERS, [trigger("a", "pond-push")], 300.0)
+        await asyncio.sleep(1500.0)
+        pond = world.ponds["a"]
+        pond.takes_s = 2.0
+        count = len(pond.asked)
+        while len(pond.asked) == count:
+            await asyncio.sleep(0.5)
+        pond.value = 0.0  # what is on its way is older
+        pond.tell(False)
+        await asyncio.sleep(6.0)
+        reading = world.sample().reading
+        assert reading is not None
+        assert reading.value == 0.0
+
+    story(play)
+
+
 def test_a_stream_that_breaks_is_run_again_ever_more_seldom() -> None:
     async def play(world: World) -> None:
         world.ponds["a"].breaks = True
