@@ -69,12 +69,19 @@ def demand_of(spec: ScalingSpec, sample: Sample, current: int, ready: int, now: 
     partial = reading.quality is Quality.PARTIAL
     active = _is_active(reading, target) or sample.pushed or (None if partial else False)
     wanted = replicas_of(reading.value, target.value, target.metric_type, ready)
+    starting = not target.wakes and wanted < current and _is_over(reading, target, ready)
+    if starting:
+        wanted = current
     most = reading.replicas_max
     asked = wanted if most is None else min(wanted, most)
     if reading.shares:
         asked = evenly(reading.shares, asked)
     tolerated = _near_enough(spec, reading, target, current, asked)
-    remarks = () if asked == wanted and not tolerated else _remarks(sample.metric, wanted, asked, reading, tolerated)
+    remarks: tuple[Reason, ...] = ()
+    if starting:
+        remarks = (Reason(Rule.STARTING, (sample.metric, current - ready)),)
+    elif asked != wanted or tolerated:
+        remarks = _remarks(sample.metric, wanted, asked, reading, tolerated)
     return Demand(
         metric=sample.metric,
         replicas=current if tolerated else asked,
@@ -166,6 +173,13 @@ def _remarks(metric: str, wanted: int, asked: int, reading: Reading, tolerated: 
     if tolerated:
         found.append(Reason(Rule.TOLERANCE, (metric, asked)))
     return tuple(found)
+
+
+def _is_over(reading: Reading, target: Target, ready: int) -> bool:
+    """Whether those that are ready use more than they shall. Then those that are still starting count as using nothing,
+    which may ask for fewer than there are: but never so that what was too much becomes too little."""
+    each = reading.value if target.metric_type is MetricType.UTILIZATION else reading.value / max(1, ready)
+    return ready > 0 and each > target.value
 
 
 def _is_active(reading: Reading, target: Target) -> bool:

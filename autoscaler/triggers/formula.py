@@ -13,12 +13,10 @@ from autoscaler.triggers.demand import Basis, Demand, near_enough, replicas_of
 from autoscaler.triggers.fallback import fallen_back, is_given_up
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import FallbackBehavior, ScalingSpec
-from core.resources.formulas.formula import Unsolved, check_formula, compile_formula
+from core.resources.formulas.formula import Unsolved, compile_formula
 from scalers.readings import MetricType
 
 COMPOSITE: Final = "composite-metric"
-
-__all__ = ["COMPOSITE", "check_formula", "composite_of", "values_of"]
 
 
 def composite_of(

@@ -26,6 +26,7 @@ class Rule(StrEnum):
     METRIC_CAP = "MetricCap"
     EVEN_SHARES = "EvenShares"
     TOLERANCE = "Tolerance"
+    STARTING = "Starting"
     DRAIN_TIME_MISSED = "DrainTimeMissed"
     NO_MORE_THROUGHPUT = "NoMoreThroughput"
     STABILIZED_UP = "ScaleUpStabilized"
@@ -67,6 +68,7 @@ _SENTENCES: Final = {
     Rule.METRIC_CAP: "{0} limited to {1} of {2}: more would have nothing to do",
     Rule.EVEN_SHARES: "{0} brought from {2} to {1}: {3} shares are as even among those",
     Rule.TOLERANCE: "{0} asks for {1}, but what there is is within the tolerance",
+    Rule.STARTING: "{0} is above its target on those that are ready, and {1} are not yet: as many as there are",
     Rule.DRAIN_TIME_MISSED: "{0} misses its drain time of {1:g}s: with {2} it {3}",
     Rule.NO_MORE_THROUGHPUT: "{0} kept at {1} of {2}: more have not brought more than {3:.4g}/s",
     Rule.STABILIZED_UP: "not up to {1} yet: {0} was wanted within scaleUp's window of {2:g}s",

@@ -140,6 +140,22 @@ def test_a_push_is_activity_whatever_was_read_before() -> None:
     assert (demand.active, demand.replicas) == (True, None)
 
 
+@pytest.mark.parametrize(
+    ("percent", "ready", "replicas"),
+    [
+        pytest.param(80.0, 4, 10, id="over it: 7 would do, but six of ten are starting"),
+        pytest.param(80.0, 8, 13, id="over it, and more are needed than there are"),
+        pytest.param(25.0, 4, 2, id="below it"),
+        pytest.param(80.0, 0, 2, id="none ready"),
+    ],
+)
+def test_what_is_too_much_does_not_become_too_little_while_others_start(
+    percent: float, ready: int, replicas: int
+) -> None:
+    """As the controller: with those that are not ready at nothing, the ratio must not change its side."""
+    assert demand_of(ScalingSpec(), cpu(percent), 10, ready, 0.0).replicas == replicas
+
+
 def test_resources_do_not_wake() -> None:
     assert demand_of(ScalingSpec(), cpu(80.0), 2, 2, 0.0).wakes is False
     assert demand_of(ScalingSpec(), failing(target=None, type_="memory"), 2, 2, 0.0).wakes is False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.triggers.formula import COMPOSITE, check_formula, values_of
+from autoscaler.triggers.formula import COMPOSITE, values_of
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.spec import Fallback, FallbackBehavior, Modifiers, ScalingSpec
 from scalers.readings import MetricType, Reading
@@ -71,10 +71,6 @@ def test_triggers_without_a_name_have_no_value() -> None:
     outcome = once(formula("1"), 0, Sample("s0-m", "", "kafka", LAG, Reading(3.0), 0.0))
     assert values_of(formula("1"), [], []) == {}
     assert outcome.desired == 1
-
-
-def test_admission_has_its_check_here_too() -> None:
-    assert check_formula("a +", ("a",)) is not None
 
 
 def test_the_decision_tells_of_the_triggers_and_of_the_composite() -> None:
