@@ -19,6 +19,7 @@ BENCHMARKS: tuple[str, ...] = (
     "api_creates",
     "autoscaler_tick",
     "scaling_decision",
+    "scaled_objects",
     "store_writes",
     "event_log",
     "broker",

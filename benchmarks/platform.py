@@ -59,6 +59,14 @@ class Platform:
         """A connection of one's own to the API, and the token to show."""
         return _connect(self.kubeconfig)
 
+    def text(self, path: str) -> str:
+        """What the API's listener answers to a GET, as it is."""
+        connection, token = self.connect()
+        connection.request("GET", path, None, {"authorization": f"Bearer {token}"})
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text
+
     def sleep_soon(self) -> None:
         """Windows as short as the settings allow, so that what is not called sleeps in seconds."""
         data = {

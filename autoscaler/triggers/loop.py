@@ -188,6 +188,8 @@ class Loop:
         observed = Observed(has, entry.ready, self.poller.samples(entry.owner), entry.in_flight)
         outcome = decide(plan.spec, entry.state, observed, now)
         entry.state, entry.outcome = outcome.state, outcome
+        if cause >= Cause.READING:
+            entry.late_s = self._lateness(entry, now)
         entry.history.append(Decision(self._clock.wall(), now, plan.spec, observed, outcome, cause))
         if outcome.next_at is None:
             self._timers.clear(entry.key)
@@ -196,6 +198,12 @@ class Loop:
         if outcome.scale is not None:
             self._scale(entry, has, outcome.scale)
         self._statuses.tell(entry.key, self._facts(entry))
+
+    def _lateness(self, entry: Scaled, now: float) -> float:
+        """From when the last reading was due until now, when it has been decided upon."""
+        asked = [(source.asked_at, source.late_s) for source in self.poller.sources(entry.owner) if source.asked_at]
+        last = max(asked, default=None)
+        return 0.0 if last is None or last[0] is None else last[1] + now - last[0]
 
     # What is written.
 

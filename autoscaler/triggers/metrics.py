@@ -70,15 +70,11 @@ def _of_objects(found: Sequence[tuple[Scaled, Sequence[Source]]]) -> Iterator[Fa
     paused = [(_named(scaled), float(scaled.paused)) for scaled, _ in found]
     yield Family("keda_scaled_object_paused", "gauge", "Whether a ScaledObject is paused (1), or not (0).", paused)
     late = [
-        (
-            {"namespace": scaled.key.namespace, "type": _TYPE, "resource": scaled.key.name},
-            max((source.late_s for source in sources), default=0.0),
-        )
-        for scaled, sources in found
+        ({"namespace": scaled.key.namespace, "type": _TYPE, "resource": scaled.key.name}, scaled.late_s)
+        for scaled, _ in found
     ]
-    yield Family(
-        "keda_internal_scale_loop_latency_seconds", "gauge", "How long after its time a trigger was last read.", late
-    )
+    told = "From when a trigger was due to be read until that was decided upon, the last time."
+    yield Family("keda_internal_scale_loop_latency_seconds", "gauge", told, late)
     types = Counter(source.trigger.type for _, sources in found for source in sources)
     by_type = [({"type": type_}, float(count)) for type_, count in sorted(types.items())]
     yield Family("keda_trigger_registered_total", "gauge", "Triggers, by type.", by_type)

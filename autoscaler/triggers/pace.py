@@ -15,6 +15,8 @@ FASTEST_S: Final = 0.2
 GROWTH: Final = 2.0
 CREDIT_MAX: Final = 16.0
 REST: Final = 9.0
+PHASES_MAX: Final = 8
+PHASE_S_MIN: Final = 0.5
 _TOO_SOON: Final = 1e-3
 """So much of an interval lies within what a multiple of a binary fraction is off."""
 
@@ -38,9 +40,12 @@ def next_pace(pace: Pace, polling_s: float, took_s: float, *, changed: bool) -> 
     return Pace(gap, min(CREDIT_MAX, pace.credit - cost))
 
 
-def due_at(now: float, pace: Pace, polling_s: float) -> float:
-    """Readings at the full interval fall on its multiples: sources that share a connection are read together."""
+def due_at(now: float, pace: Pace, polling_s: float, number: int = 0) -> float:
+    """Readings at the full interval fall on its multiples, moved by one of a few phases: sources that share a
+    connection are read together, and not all there are at once. `number` is the source's own."""
     if pace.gap_s < polling_s:
         return now + pace.gap_s
-    at = (now // polling_s + 1.0) * polling_s
+    phases = max(1, min(PHASES_MAX, int(polling_s / PHASE_S_MIN)))
+    moved = polling_s * (number % phases) / phases
+    at = ((now - moved) // polling_s + 1.0) * polling_s + moved
     return at if at - now > polling_s * _TOO_SOON else at + polling_s

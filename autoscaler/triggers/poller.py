@@ -146,7 +146,7 @@ class Poller:
             if not source.permanent:
                 at = min(at, max(now, circuit.ask_at))
         else:
-            at = due_at(now, source.pace, source.polling_s)
+            at = due_at(now, source.pace, source.polling_s, source.number)
         source.due_at = at
         self._timers.set(source, at)
 

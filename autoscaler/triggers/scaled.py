@@ -46,6 +46,7 @@ class Scaled:
         "history",
         "in_flight",
         "key",
+        "late_s",
         "outcome",
         "owner",
         "plan",
@@ -67,6 +68,7 @@ class Scaled:
         self.in_flight: int | None = None
         self.floor = 0  # what a revision was last told to have at least
         self.writing = False
+        self.late_s = 0.0  # from when its last reading was due until that was decided upon
 
     @property
     def paused(self) -> bool:

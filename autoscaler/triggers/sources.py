@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -52,6 +53,7 @@ class Source:
         "errors",
         "gone",
         "late_s",
+        "number",
         "owner",
         "pace",
         "permanent",
@@ -70,6 +72,7 @@ class Source:
     def __init__(self, trigger: Trigger, polling_s: float, trouble: str = "") -> None:
         self.owner = Owner(trigger.owner_kind, trigger.owner)
         self.trigger = trigger
+        self.number = zlib.crc32(str(trigger.owner).encode())  # for the phase in which it is read
         self.trouble = trouble  # why there cannot be a scaler, as long as the trigger is as it is
         self.polling_s = polling_s
         self.scaler: Scaler | None = None

@@ -42,6 +42,11 @@ def test_full_intervals_fall_on_their_multiples() -> None:
     assert due_at(1003.2, Pace(0.4), 5.0) == 1003.6
 
 
-@given(st.floats(0.0, 1e7), st.floats(0.2, 300.0))
-def test_the_next_reading_is_always_ahead(now: float, polling_s: float) -> None:
-    assert now < due_at(now, Pace(polling_s), polling_s) <= now + polling_s * 1.01
+def test_phases_spread_them() -> None:
+    assert sorted(due_at(1000.0, Pace(4.0), 4.0, number) for number in range(8)) == [1000.5 + n / 2 for n in range(8)]
+    assert {due_at(1000.1, Pace(0.9), 0.9, number) for number in range(8)} == {due_at(1000.1, Pace(0.9), 0.9)}
+
+
+@given(st.floats(0.0, 1e7), st.floats(0.2, 300.0), st.integers(0, 2**32))
+def test_the_next_reading_is_always_ahead(now: float, polling_s: float, number: int) -> None:
+    assert now < due_at(now, Pace(polling_s), polling_s, number) <= now + polling_s * 1.01
