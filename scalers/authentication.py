@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from core.errors import PermanentError, TemporaryError
 from core.resources.core_v1 import CONFIG_MAP, SECRET
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.keda_auth_rules import AWS, NO_IDENTITY
 from core.resources.meta import Json, Kind, ObjectKey
 from scalers.auth.environment import Workload, read_variables
 from scalers.auth.files import read_file, read_parameters
@@ -86,6 +87,7 @@ class _Resolving:
         self._who = ""
         self._namespace = trigger.owner.namespace  # where its Secrets and ConfigMaps are
         self._auth: dict[str, str] = {}
+        self._identity = ""
         self._expires: list[float] = []
 
     async def run(self, reference: Json | None) -> Resolved:
@@ -94,7 +96,7 @@ class _Resolving:
         if reference and reference.get("name"):
             await self._take(await self._find(reference))
         expires_at = min(self._expires, default=None)
-        return Resolved(self._auth, env, "", frozenset(self._lookup.referents), expires_at)
+        return Resolved(self._auth, env, self._identity, frozenset(self._lookup.referents), expires_at)
 
     async def _find(self, reference: Json) -> Json:
         """The spec of what it refers to."""
@@ -122,6 +124,7 @@ class _Resolving:
 
     async def _take(self, spec: Json) -> None:
         self._refuse(spec)
+        self._identify(spec.get("podIdentity") or {})
         sources: tuple[tuple[str, Callable[[str, Any], Awaitable[None]]], ...] = (
             ("env", self._env),
             ("filePath", self._files),
@@ -136,12 +139,26 @@ class _Resolving:
             if name == "filePath" and isinstance(spec.get(name), str):
                 return  # upstream: such a file is all that there is
 
+    def _identify(self, identity: Json) -> None:
+        """As this process, in AWS; with a role that it takes on (pkg/scaling/resolver)."""
+        if identity.get("provider") == AWS:
+            self._identity = AWS
+            named = (("awsRoleArn", "roleArn"), ("awsExternalId", "externalID"))
+            self._auth |= {parameter: identity[field] for parameter, field in named if identity.get(field)}
+
     def _refuse(self, spec: Json) -> None:
-        provider = (spec.get("podIdentity") or {}).get("provider") or "none"
-        if provider != "none":
+        identity = spec.get("podIdentity") or {}
+        provider = identity.get("provider") or NO_IDENTITY
+        if provider not in (NO_IDENTITY, AWS):
             raise PermanentError(
                 f"{self._who}: spec.podIdentity.provider: is {provider!r}, an identity that a cloud gives to the Pods "
-                f"of its own cluster; here it must be none. Use secretTargetRef with credentials: {self._mend}",
+                f"of its own cluster; here it must be none or aws. Use secretTargetRef with credentials: {self._mend}",
+                "NotAvailable",
+            )
+        if identity.get("identityOwner") == "workload":
+            raise PermanentError(
+                f"{self._who}: spec.podIdentity.identityOwner: is 'workload', whose ServiceAccount has no identity "
+                f"here; with keda, that of this platform is used: {self._mend}",
                 "NotAvailable",
             )
         for name, what in NOT_AVAILABLE.items():

@@ -113,7 +113,7 @@ def warn_authentication(obj: Json, context: AdmissionContext) -> Sequence[str]:
         f"spec.{field}: cannot be read here; triggers with it stay unread" for field in UNREADABLE if spec.get(field)
     ]
     provider = (spec.get("podIdentity") or {}).get("provider", NO_IDENTITY)
-    if provider != NO_IDENTITY:
+    if provider not in (NO_IDENTITY, AWS):
         warnings.append(f"spec.podIdentity.provider: there is no {provider} here; triggers with it stay unread")
     if spec.get("filePath") and obj.get("kind") == AUTHENTICATION_KIND:
         warnings.append(f"spec.filePath: is for a {CLUSTER_AUTHENTICATION_KIND}; triggers with it stay unread")

@@ -172,6 +172,19 @@ def test_a_file_for_each_parameter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("identity", "auth"),
+    [
+        ({}, {}),
+        ({"identityOwner": "keda", "roleArn": "arn"}, {"awsRoleArn": "arn"}),
+        ({"roleArn": "arn", "externalID": "word"}, {"awsRoleArn": "arn", "awsExternalId": "word"}),
+    ],
+)
+def test_the_identity_of_this_process_in_aws(identity: Json, auth: dict[str, str]) -> None:
+    resolved = Asked({"podIdentity": {"provider": "aws", **identity}}).now()
+    assert (resolved.pod_identity, resolved.auth) == ("aws", auth)
+
+
+@pytest.mark.parametrize(
     ("asked", "words"),
     [
         pytest.param(
@@ -207,10 +220,15 @@ def test_a_file_for_each_parameter(tmp_path: Path) -> None:
             id="no variable",
         ),
         pytest.param(
-            Asked({"podIdentity": {"provider": "aws"}}),
-            "is 'aws', an identity that a cloud gives to the Pods of its own cluster; here it "
-            "must be none. Use secretTargetRef with credentials: kubectl edit triggerauthentication access -n default",
+            Asked({"podIdentity": {"provider": "gcp"}}),
+            "is 'gcp', an identity that a cloud gives to the Pods of its own cluster; here it "
+            "must be none or aws. Use secretTargetRef with credentials: kubectl edit triggerauthentication access -n",
             id="an identity",
+        ),
+        pytest.param(
+            Asked({"podIdentity": {"provider": "aws", "identityOwner": "workload"}}),
+            "spec.podIdentity.identityOwner: is 'workload', whose ServiceAccount has no identity here",
+            id="a workload's identity",
         ),
         pytest.param(
             Asked({"azureKeyVault": {"vaultUri": "x", "secrets": []}}),

@@ -136,9 +136,10 @@ def test_without_a_spec() -> None:
         ),
         (
             TRIGGER_AUTHENTICATION,
-            {"podIdentity": {"provider": "aws"}},
-            ["spec.podIdentity.provider: there is no aws here; triggers with it stay unread"],
+            {"podIdentity": {"provider": "gcp"}},
+            ["spec.podIdentity.provider: there is no gcp here; triggers with it stay unread"],
         ),
+        (TRIGGER_AUTHENTICATION, {"podIdentity": {"provider": "aws"}}, []),
         (TRIGGER_AUTHENTICATION, {"podIdentity": {"provider": "none"}}, []),
         (
             TRIGGER_AUTHENTICATION,
