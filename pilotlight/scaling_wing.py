@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from autoscaler.jobs.controller import ScaledJobs
+from autoscaler.triggers.authentication_users import AuthenticationUsers
 from autoscaler.triggers.controller import ScaledObjects
 from autoscaler.triggers.loop import Floor
 from core.clock import Clock
@@ -30,10 +31,15 @@ class ScalingWing:
     world: World
     objects: ScaledObjects
     jobs: ScaledJobs
+    users: AuthenticationUsers
 
     @property
     def controllers(self) -> Sequence[tuple[str, Service]]:
-        return (("scaledobjects", self.objects.run), ("scaledjobs", self.jobs.run))
+        return (
+            ("scaledobjects", self.objects.run),
+            ("scaledjobs", self.jobs.run),
+            ("authentication-users", self.users.run),
+        )
 
 
 def make_scaling(
@@ -51,4 +57,4 @@ def make_scaling(
         auth_namespace=os.environ.get(AUTH_NAMESPACE) or KEDA_NAMESPACE,
         auth_files=Path(files) if files else None,
     )
-    return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world))
+    return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world), AuthenticationUsers(store, clock))

@@ -49,7 +49,7 @@ from core.resources.meta import Json, Kind, ObjectKey, key_of
 from core.resources.pods import POD
 from core.store.base import DeleteOptions, EventType, Propagation, WatchEvent
 from core.tasks import Started, run_together
-from scalers.auth.lookup import Referent
+from scalers.auth.lookup import Referent, is_another
 from scalers.authentication import NotYetResolved, Unresolved, resolve
 from scalers.base import World
 from scalers.readings import Trigger
@@ -124,6 +124,8 @@ class ScaledJobs:
 
     def _referring(self, kind: Kind[Any]) -> Keys:
         def keys(event: WatchEvent) -> Iterable[ObjectKey]:
+            if not is_another(event):
+                return ()
             concerned = self._by_referent.of(Referent(kind, key_of(event.object)))
             for key in concerned:
                 if (followed := self._followed.get(key)) is not None:

@@ -35,7 +35,7 @@ from core.resources.workloads import DEPLOYMENT
 from core.stats import RevisionKey
 from core.store.base import EventType, WatchEvent
 from core.tasks import Started, run_together
-from scalers.auth.lookup import Referent
+from scalers.auth.lookup import Referent, is_another
 from scalers.authentication import NotYetResolved, Unresolved, resolve
 from scalers.base import World
 from scalers.readings import Trigger
@@ -95,7 +95,7 @@ class ScaledObjects:
 
     def _referring(self, kind: Kind[Any]) -> Keys:
         def keys(event: WatchEvent) -> Iterable[ObjectKey]:
-            return self._by_referent.of(Referent(kind, key_of(event.object)))
+            return self._by_referent.of(Referent(kind, key_of(event.object))) if is_another(event) else ()
 
         return keys
 

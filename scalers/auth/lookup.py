@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import NotFound, PermanentError
 from core.resources.core_v1 import SECRET
 from core.resources.meta import Json, Kind, ObjectKey
-from core.store.base import Store
+from core.store.base import EventType, Store, WatchEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,15 @@ class Referent:
 
     def __str__(self) -> str:
         return f"{self.kind.kind} {self.key}"
+
+
+def is_another(event: WatchEvent) -> bool:
+    """Whether a change to a referent may change what is resolved by it: not one of its status or labels alone."""
+    return event.type is not EventType.MODIFIED or event.old is None or _said(event.old) != _said(event.object)
+
+
+def _said(obj: Json) -> tuple[object, ...]:
+    return tuple(obj.get(field) for field in ("spec", "data", "binaryData"))
 
 
 class Lookup:

@@ -12,10 +12,11 @@ from core.errors import PermanentError
 from core.resources.core_v1 import CONFIG_MAP, SECRET
 from core.resources.kinds import KINDS
 from core.resources.meta import Json, ObjectKey
+from core.store.base import EventType, WatchEvent
 from core.store.memory import MemoryStore
 from scalers.auth.environment import Workload, read_variables
 from scalers.auth.files import read_file, read_parameters
-from scalers.auth.lookup import Lookup, Referent
+from scalers.auth.lookup import Lookup, Referent, is_another
 from tests.support.clock import FakeClock
 
 PLANTED = "s3cr3t-7Hq"
@@ -223,3 +224,20 @@ def test_files_that_are_refused(tmp_path: Path, path: str, words: str) -> None:
 def test_no_folder_no_files() -> None:
     with pytest.raises(PermanentError, match="start Pilotlight with PILOTLIGHT_AUTH_FILES=FOLDER"):
         asyncio.run(read_parameters(None, "a.json", "spec.filePath"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "another"),
+    [
+        pytest.param({"data": {"a": "2"}}, True, id="data"),
+        pytest.param({"binaryData": {"a": "2"}}, True, id="bytes"),
+        pytest.param({"spec": {"env": []}}, True, id="spec"),
+        pytest.param({"status": {"scaledobjects": "a"}}, False, id="status"),
+        pytest.param({"metadata": {"labels": {"a": "b"}}}, False, id="labels"),
+    ],
+)
+def test_changes_that_resolve_to_something_else(changed: Json, another: bool) -> None:
+    old = {"metadata": {"name": "x"}, "data": {"a": "1"}}
+    assert is_another(WatchEvent(EventType.MODIFIED, {**old, **changed}, 2, old)) is another
+    assert is_another(WatchEvent(EventType.ADDED, old, 1))
+    assert is_another(WatchEvent(EventType.DELETED, old, 3, old))
