@@ -1,7 +1,7 @@
 """`behavior` of a HorizontalPodAutoscaler: stabilization windows and rates. Between what is wanted and what is written.
 
 pkg/controller/podautoscaler/horizontal.go (stabilizeRecommendationWithBehaviors, …WithBehaviorRate)
-with whole numbers for percentages, so that ten percent more than 10 are 11, and with a rule for zero, which the
+with whole numbers for percentages, so that ten percent more than 100 are 110, and with a rule for zero, which the
 controller never leaves or reaches: policies of scaleUp count from what activation brings. Pure.
 """
 

@@ -106,7 +106,7 @@ LADDER = rules(Policy(PODS, 4, 15.0), Policy(PERCENT, 100, 15.0))
         ),
         pytest.param(rules(Policy(PODS, 4, 15.0), select=DISABLED), 3, 100, [], 3, id="Disabled"),
         pytest.param(rules(), 3, 100, [], 100, id="no policies, no limit"),
-        pytest.param(rules(Policy(PERCENT, 10, 15.0)), 10, 100, [], 11, id="ten percent more than 10 are 11"),
+        pytest.param(rules(Policy(PERCENT, 10, 15.0)), 100, 200, [], 110, id="ten percent more than 100 are 110"),
         pytest.param(rules(Policy(PERCENT, 10, 15.0)), 1, 100, [], 2, id="a fraction is one"),
         pytest.param(rules(Policy(PODS, 4, 60.0)), 6, 100, [Change(950.0, 3)], 7, id="3 of 4 were added"),
         pytest.param(rules(Policy(PODS, 4, 60.0)), 6, 100, [Change(940.0, 3)], 10, id="a minute ago: no more"),
