@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -55,6 +55,11 @@ class Decision:
             told += (demand.metric, demand.basis, demand.replicas)
         return tuple(told)
 
+    def after(self, last: Decision) -> Decision:
+        """Folded with one before it that tells the same."""
+        about = (self.now, self.spec, self.observed, self.outcome, self.cause)
+        return Decision(last.at, *about, times=last.times + 1, until=self.at)
+
     @property
     def next_in_s(self) -> float | None:
         """Seconds from the decision until the same readings would lead to another one; None: they never would."""
@@ -75,7 +80,7 @@ class DecisionLog:
         fold_key = decision.fold_key
         if fold_key == self._fold_key:
             last = self._kept.pop()
-            decision = replace(decision, at=last.at, times=last.times + 1, until=decision.at)
+            decision = decision.after(last)
         self._kept.append(decision)
         self._fold_key = fold_key
 
@@ -141,7 +146,7 @@ def _asked(demand: Demand) -> str:
     if demand.basis is Basis.FALLBACK:
         return f"{name} is not known: {demand.error}; fallback {demand.detail} = {demand.replicas}"
     if demand.basis is Basis.DRAIN_TIME:
-        return f"{name} {demand.detail} = {demand.wanted}{note}"
+        return f"{name} {_RATES.format(*demand.rates)} = {demand.wanted}{note}"
     more = " or more" if demand.at_least else ""
     unit = "%" if demand.metric_type is MetricType.UTILIZATION else ""
     times = "" if demand.metric_type is MetricType.AVERAGE_VALUE or not demand.ready else f" x {demand.ready} ready"
@@ -149,6 +154,9 @@ def _asked(demand: Demand) -> str:
     if demand.basis is Basis.FORMULA:
         value = f"({demand.detail} = {value})"
     return f"{name} {value}{unit}{more} / {demand.target:g}{unit}{times} = {demand.wanted}{note}"
+
+
+_RATES: Final = "({0:g} waiting / {1:g}s + {2:.4g}/s arriving) / {3:.4g}/s per replica"
 
 
 def _demand_json(demand: Demand) -> Json:
@@ -164,7 +172,7 @@ def _demand_json(demand: Demand) -> Json:
         "wanted": demand.wanted,
         "replicasMax": demand.most,
         "replicas": demand.replicas,
-        "detail": demand.detail,
+        "detail": _RATES.format(*demand.rates) if demand.rates else demand.detail,
         "error": demand.error,
         "note": demand.note,
     }

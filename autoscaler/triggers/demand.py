@@ -54,7 +54,8 @@ class Demand(NamedTuple):
     wakes: bool = True
     counts: bool = True
     in_flight: float = 0.0
-    detail: str = ""  # of a formula, a fallback, a drain time
+    detail: str = ""  # of a formula or a fallback
+    rates: tuple[float, ...] = ()  # of a drain time: waiting, seconds, arrival, service
     error: str = ""
     note: str = ""
     remarks: tuple[Reason, ...] = ()  # rules that had a word before any other metric was looked at

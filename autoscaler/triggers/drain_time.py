@@ -194,7 +194,7 @@ def size(spec: ScalingSpec, flow: Flow, demand: Demand) -> tuple[Flow, Demand]:
         wanted=wanted,
         tolerated=False,
         remarks=tuple(remarks),
-        detail=f"({waiting:g} waiting / {time_s:g}s + {arrival:.4g}/s arriving) / {service:.4g}/s per replica",
+        rates=(waiting, time_s, arrival, service),
     )
     return flow, sized
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from autoscaler.triggers.decide import Observed, begin, decide
 from autoscaler.triggers.decisions import KEPT, Cause, Decision, DecisionLog, as_json, in_words
@@ -61,6 +62,22 @@ def test_in_words_with_a_fallback_and_with_a_formula() -> None:
         "composite-metric is not known: the value of orders is not known (column 1); "
         "held at 1: not known is s0-kafka-orders, composite-metric"
     )
+
+
+def test_in_words_with_a_drain_time() -> None:
+    spec, log = ScalingSpec(drain_time_s=30.0), DecisionLog()
+    state = begin(spec, 5, 0.0)
+    for second in range(20):
+        now = float(second)
+        lag = sample(600.0, produced=now * 50.0 + 600.0, consumed=now * 50.0)
+        observed = Observed(5, 5, [replace(lag, read_at=now)])
+        outcome = decide(spec, state, observed, now)
+        state = outcome.state
+        log.append(Decision(now, now, spec, observed, outcome))
+    assert log.last is not None
+    said = "s0-kafka-orders (600 waiting / 30s + 50/s arriving) / 10/s per replica = 7"
+    assert in_words(log.last).startswith(f"scale 5 → 7: {said}")
+    assert said in as_json(log.last)["words"]
 
 
 def test_equal_ones_are_folded() -> None:
