@@ -67,7 +67,7 @@ class MongoParameters(Parameters):
     database: str = param("dbName", Text(), "Which database.", sources=_AUTH_METADATA)
     collection: str = param("collection", Text(), "Which collection of it.")
     query: str = param("query", Query(), "Which documents count.")
-    target: float = param("queryValue", Decimal(above=0), "Documents per replica.")
+    target: float = param("queryValue", Decimal(above=0), "Documents per replica.", differs="0 and less are refused")
     activation: int = param("activationQueryValue", Whole(), "Active above so many documents.", 0)
     tls: str = param("tls", Choice(("enable", "disable")), "Whether to speak TLS.", "disable", sources=AUTH)
     cert: str = param("cert", Text(), "The client's certificate, in PEM.", "", sources=AUTH)

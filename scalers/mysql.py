@@ -33,7 +33,9 @@ class ConnectionString:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MysqlParameters(Parameters):
     query: str = param("query", Text(), "Returns one row with one number.")
-    target: float = param("queryValue", Decimal(above=0), "Of that number, per replica.")
+    target: float = param(
+        "queryValue", Decimal(above=0), "Of that number, per replica.", differs="0 and less are refused"
+    )
     activation: float = param("activationQueryValue", Decimal(), "Active above that number.", 0.0)
     connection: MysqlAccess | None = param(
         "connectionString",

@@ -23,7 +23,9 @@ _WITHOUT_CONNECTION: Final = "is required where there is no connection"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresParameters(Parameters):
     query: str = param("query", Text(), "Returns one row with one number.")
-    target: float = param("targetQueryValue", Decimal(above=0), "Of that number, per replica.")
+    target: float = param(
+        "targetQueryValue", Decimal(above=0), "Of that number, per replica.", differs="a negative one is refused"
+    )
     activation: float = param("activationTargetQueryValue", Decimal(), "Active above that number.", 0.0)
     connection: str = param("connection", Text(), "A connection string of libpq.", "", sources=AUTH_OR_ENV, secret=True)
     host: str = param("host", Text(), "Where it is; several with commas.", "", sources=_AUTH_OR_METADATA)

@@ -14,7 +14,7 @@ from typing import Final
 
 from core.clients.redis import COUNTED_MAX, Group, RedisAccess, RedisClient, RedisLayout
 from core.clients.tls import ClientTls
-from core.errors import PermanentError
+from core.errors import PermanentError, TemporaryError
 from core.settings.declaration import Choice, Text, Truth, Whole
 from scalers.base import Definition, Scaler, World
 from scalers.lent import Lent
@@ -154,19 +154,30 @@ class StreamScaler:
         client = await self._server.client()
         if not self._group:
             return (Reading(float(await client.stream_length(self._stream)), note="all entries of the stream"),)
-        if not self._by_lag:
-            pending = float(await client.stream_pending(self._stream, self._group))
-            return (Reading(pending, in_flight=pending, note="entries without an acknowledgement"),)
         groups = await client.stream_groups(self._stream)
+        group = next((each for each in groups or () if each.name == self._group), None)
+        if not self._by_lag:
+            return (self._pending(group),)
         if groups is None:
             return (Reading(0.0, note=f"there is no stream {self._stream!r} yet"),)
-        group = next((each for each in groups if each.name == self._group), None)
         if group is None:
             length = float(await client.stream_length(self._stream))
             return (Reading(length, note=f"there is no group {self._group!r} yet: all entries of the stream"),)
         return (await self._lag(group, client),)
 
+    def _pending(self, group: Group | None) -> Reading:
+        """What nobody was given yet wakes the first consumer: without one nothing becomes pending."""
+        if group is None:
+            raise TemporaryError(
+                f"there is no group {self._group!r} of a stream {self._stream!r}: XGROUP CREATE makes it"
+            )
+        pending = float(group.pending)
+        note = "entries without an acknowledgement"
+        return Reading(pending, activation=pending + (group.lag or 0), in_flight=pending, note=note)
+
     async def _lag(self, group: Group, client: RedisClient) -> Reading:
+        if not group.counts_lag:
+            raise TemporaryError("lagCount needs Redis 7 or newer, which counts what a group was not given")
         if group.lag is not None:
             return Reading(
                 float(group.lag), in_flight=float(group.pending), note="entries that the group was not given"

@@ -78,12 +78,17 @@ class RedisAccess:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group of a stream. `lag` None: Redis does not know it, as after entries were deleted."""
+    """A consumer group of a stream. `pending`: entries that its consumers have and did not acknowledge.
+
+    `lag`: those that it was not given. None: Redis does not know it, as after entries were deleted, or does not count
+    it (before 7).
+    """
 
     name: str
     pending: int
     lag: int | None
     last_delivered: str
+    counts_lag: bool = True
 
 
 class RedisClient:
@@ -115,20 +120,16 @@ class RedisClient:
         async with self._asking() as connected:
             return int(await connected.xlen(stream))
 
-    async def stream_pending(self, stream: str, group: str) -> int:
-        """Entries that were given to consumers of the group, which have not acknowledged them."""
-        async with self._asking() as connected:
-            return int((await connected.xpending(stream, group))["pending"])
-
     async def stream_groups(self, stream: str) -> list[Group] | None:
-        """None: there is no such stream. TemporaryError: this Redis does not count the lag of groups, too."""
+        """None: there is no such stream."""
         async with self._asking() as connected:
             if not await connected.exists(stream):
                 return None
             found = await connected.xinfo_groups(stream)
-        if any("lag" not in each for each in found):
-            raise TemporaryError(f"{self.access}: the lag of consumer groups needs Redis 7 or newer")
-        return [Group(each["name"], int(each["pending"]), each["lag"], each["last-delivered-id"]) for each in found]
+        return [
+            Group(each["name"], int(each["pending"]), each.get("lag"), each["last-delivered-id"], "lag" in each)
+            for each in found
+        ]
 
     async def stream_behind(self, stream: str, entry: str) -> int:
         """Entries behind that one, at most COUNTED_MAX."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.clients.redis import COUNTED_MAX, RedisLayout
+from core.clients.redis import COUNTED_MAX, Group, RedisLayout
 from core.errors import PermanentError, TemporaryError
 from scalers.readings import Quality, Reading, Target
 from scalers.redis import ListParameters, StreamParameters
@@ -231,20 +231,47 @@ def test_a_lag_that_redis_does_not_know_is_counted_up_to_a_bound(redis_server: R
     asyncio.run(story())
 
 
-def test_entries_that_consumers_have_are_in_flight(redis_server: RedisServer) -> None:
+def test_entries_that_consumers_have_and_those_that_wake_the_first_one(redis_server: RedisServer) -> None:
     metadata = {"stream": "s", "consumerGroup": "g", "address": redis_server.address}
 
     async def story() -> None:
         scaler = make_scaler(make_trigger("redis-streams", metadata))
-        with pytest.raises(TemporaryError, match="NOGROUP"):
-            await scaler.read()
-        redis_server.ask("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
-        redis_server.ask("XADD", "s", "*", "a", 1)
-        assert (await reading_of(scaler)).value == 0
-        redis_server.ask("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">")
+        for command in (["XADD", "other", "*", "a", 1], ["XADD", "s", "*", "a", 1]):
+            with pytest.raises(TemporaryError, match="there is no group 'g' of a stream 's'"):
+                await scaler.read()
+            redis_server.ask(*command)
+        redis_server.ask("XGROUP", "CREATE", "s", "g", "0")
         found = await reading_of(scaler)
-        assert (found.value, found.in_flight) == (1.0, 1.0)
+        assert (found.value, found.activity, found.in_flight) == (0.0, 1.0, 0.0)
+        entry = redis_server.ask("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">")[0][1][0][0]
+        found = await reading_of(scaler)
+        assert (found.value, found.activity, found.in_flight) == (1.0, 1.0, 1.0)
+        redis_server.ask("XACK", "s", "g", entry)
+        found = await reading_of(scaler)
+        assert (found.value, found.activity, found.in_flight) == (0.0, 0.0, 0.0)
         await scaler.close()
+
+    asyncio.run(story())
+
+
+def test_a_redis_that_does_not_count_lags(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 7 the groups are told without it."""
+    redis_server.ask("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
+
+    async def groups(*_: object) -> list[Group]:
+        return [Group("g", 3, None, "0-0", counts_lag=False)]
+
+    monkeypatch.setattr("core.clients.redis.RedisClient.stream_groups", groups)
+
+    async def story() -> None:
+        metadata = {"stream": "s", "consumerGroup": "g", "address": redis_server.address}
+        by_pending = make_scaler(make_trigger("redis-streams", metadata))
+        assert (await reading_of(by_pending)).activity == 3
+        by_lag = make_scaler(make_trigger("redis-streams", {**metadata, "lagCount": "5"}))
+        with pytest.raises(TemporaryError, match="lagCount needs Redis 7"):
+            await by_lag.read()
+        await by_pending.close()
+        await by_lag.close()
 
     asyncio.run(story())
 
