@@ -30,6 +30,7 @@ from core.resources.workloads import DEPLOYMENT
 from core.stats import StatisticBus
 from core.store.memory import MemoryStore
 from pilotlight.scaling_admission import ScalingAdmission
+from pilotlight.scaling_wing import auth_places
 from scalers.authentication import resolve
 from scalers.base import World
 from scalers.params import FROM_ENV, parse
@@ -91,7 +92,7 @@ class Checker:
     def __init__(self, clock: Clock, namespace: str, beside: Beside | None = None, *, reads: bool = True) -> None:
         self._clock, self._namespace, self._reads = clock, namespace, reads
         self._store = _FileFirst(clock, beside)
-        self._world = World(clock, self._store, StatisticBus(), Pools())
+        self._world = World(clock, self._store, StatisticBus(), Pools(), **auth_places())
         self._maker = Maker(self._world)
 
     async def check(self, documents: Iterable[Json]) -> list[ObjectReport]:

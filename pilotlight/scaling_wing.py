@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from autoscaler.jobs.controller import ScaledJobs
 from autoscaler.triggers.authentication_users import AuthenticationUsers
@@ -42,19 +42,18 @@ class ScalingWing:
         )
 
 
+def auth_places() -> dict[str, Any]:
+    """Where authentications of the cluster have their Secrets and files, as the environment says: fields of a World."""
+    files = os.environ.get(ROOT_VARIABLE)
+    return {
+        "auth_namespace": os.environ.get(AUTH_NAMESPACE) or KEDA_NAMESPACE,
+        "auth_files": Path(files) if files else None,
+    }
+
+
 def make_scaling(
     store: Store, clock: Clock, statistics: StatisticBus, usage: Usage, backlogs: Backlogs, floor: Floor
 ) -> ScalingWing:
     """`floor` is where the loop of requests hears how many a revision has at least."""
-    files = os.environ.get(ROOT_VARIABLE)
-    world = World(
-        clock,
-        store,
-        statistics,
-        Pools(),
-        usage,
-        backlogs,
-        auth_namespace=os.environ.get(AUTH_NAMESPACE) or KEDA_NAMESPACE,
-        auth_files=Path(files) if files else None,
-    )
+    world = World(clock, store, statistics, Pools(), usage, backlogs, **auth_places())
     return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world), AuthenticationUsers(store, clock))

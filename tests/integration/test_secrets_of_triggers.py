@@ -335,3 +335,46 @@ def test_no_secret_is_told(platform: Platform, places: Mapping[str, int]) -> Non
     needles = spellings()
     told = {where: text for where, text in shown.items() if any(needle in text for needle in needles)}
     assert not told
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """Three orders wait, for whoever has the token."""
+
+    protocol_version = "HTTP/1.1"
+    token = "first"
+
+    def do_GET(self) -> None:
+        known = self.headers.get("Authorization") == f"Bearer {self.token}"
+        answer = b'{"orders": 3}' if known else b"{}"
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_a_secret_that_is_changed_is_used_at_once(platform: Platform) -> None:
+    user = User(platform)
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Guarded)) as port:
+        user.create(make_secret("orders", {"token": "first"}), f"{SPACE}/secrets")
+        reference = {"secretTargetRef": [{"parameter": "token", "name": "orders", "key": "token"}]}
+        user.create({"metadata": {"name": "orders"}, "spec": reference}, f"{OWN}/triggerauthentications")
+        metadata = {"url": f"http://127.0.0.1:{port}/", "valueLocation": "orders", "targetValue": "1"}
+        scale(user, "orders", "metrics-api", {**metadata, "authMode": "bearer"}, {"name": "orders"})
+
+        def ready(status: str) -> bool:
+            return condition(user.get(f"{OWN}/scaledobjects/orders")).get("status") == status
+
+        def replicas() -> int:
+            return int(user.get("apis/apps/v1/namespaces/default/deployments/orders")["spec"]["replicas"])
+
+        user.until("three replicas", lambda: replicas() == 3 and ready("True"), WHOLE_TURN_S)
+        Guarded.token = "second"
+        user.until("it is refused", lambda: ready("False"), WHOLE_TURN_S)
+        assert replicas() == 3  # not known is not zero
+        user.patch(f"{SPACE}/secrets/orders", {"stringData": {"token": "second"}})
+        user.until("it is let in again", lambda: ready("True"), WHOLE_TURN_S)
+        users = user.get(f"{OWN}/triggerauthentications/orders")["status"]
+        assert users == {"scaledobjects": "orders"}
