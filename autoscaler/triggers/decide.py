@@ -79,7 +79,7 @@ def decide(spec: ScalingSpec, state: ScalingState, observed: Observed, now: floa
     active = activation.activity_of(spec, demands)
     activity = activation.remember(state.activity, active, now)
     course = _Course(spec, current, _kept_history(state, current), now)
-    course.explain(demands)
+    course.reasons.extend(remark for demand in demands for remark in demand.remarks)
     course.aim(activity, active, demands, observed.in_flight or 0)
     wanted = course.replicas
     course.pace(active)
@@ -111,10 +111,10 @@ def _demands(
     demands = [demand_of(spec, sample, current, observed.ready, now) for sample in samples]
     if spec.modifiers is not None:
         composite = composite_of(spec, samples, demands, current, observed.ready)
-        return state.flows, (*(each._replace(counts=not each.wakes) for each in demands), composite)
-    flows = state.flows
+        return {}, (*(each._replace(counts=not each.wakes) for each in demands), composite)
+    flows: Mapping[str, Flow] = {}
     if spec.drain_time_s is not None:
-        flows, demands = drain_time.apply(spec, flows, observed.ready, samples, demands)
+        flows, demands = drain_time.apply(spec, state.flows, observed.ready, samples, demands)
     fallback = spec.fallback
     if fallback is not None and fallback.behavior is not FallbackBehavior.SCALING_MODIFIERS:
         for place, sample in enumerate(samples):
@@ -151,11 +151,6 @@ class _Course:
         self.reasons: list[Reason] = []
         self.next_at: float | None = None
 
-    def explain(self, demands: Sequence[Demand]) -> None:
-        """What bit inside of single metrics."""
-        for demand in demands:
-            self.reasons.extend(demand.remarks)
-
     def aim(self, activity: Activity, active: bool | None, demands: Sequence[Demand], in_flight: float) -> None:
         """As many as the metric that asks for most; as many as rest, where it is proven that there is no work."""
         self.replicas = max((each.replicas for each in demands if each.counts and each.replicas), default=0)
@@ -164,11 +159,11 @@ class _Course:
             self.replicas, self.resting = rest, True
             self._say(Rule.NO_WORK) if active is False else self._say_unknown(demands)
             return
-        unproven = [each for each in demands if each.replicas is None or each.at_least]
         if not demands:
             self.replicas, self.held = max(self.current, least), True
             self._say_unknown(demands)
             return
+        unproven = [each for each in demands if each.replicas is None or each.at_least]
         if active is False and not unproven:
             in_flight += sum(each.in_flight for each in demands)
             waits = activation.may_rest(self.spec, activity, in_flight, self.now)
