@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from core.errors import NotFound, TemporaryError
-from core.resources.meta import Json, controller_of
+from core.resources.meta import Json, Kind, controller_of
 from core.resources.pods import POD
-from core.resources.serving import SERVICE
+from core.resources.serving import CONFIGURATION, REVISION, SERVICE
 from core.resources.workloads import DEPLOYMENT
 from core.store.base import LocalStore, Store
 from scalers.readings import Trigger
 
+_REVISED: Final[dict[str, Kind[Any]]] = {kind.kind: kind for kind in (SERVICE, CONFIGURATION)}
+
 
 async def pods_of(store: Store, trigger: Trigger) -> list[Json]:
-    """Of the Deployment, or of the latest revision of the Knative Service, that the trigger scales. TemporaryError: it
-    is not there."""
+    """Of the Deployment that it scales, or of a Service's latest ready revision. TemporaryError: there is none."""
     namespace, target = trigger.owner.namespace, trigger.target
     name = target.name
     try:
-        if target.kind == SERVICE.kind:
-            status = (await store.get(SERVICE, name, namespace)).get("status") or {}
-            if not (revision := status.get("latestCreatedRevisionName")):
+        if (kind := _REVISED.get(target.kind)) is not None:
+            status = (await store.get(kind, name, namespace)).get("status") or {}
+            name = status.get("latestReadyRevisionName") or ""
+            if not name:
                 return []
-            name = f"{revision}-deployment"
+        if target.kind in (*_REVISED, REVISION.kind):
+            name = f"{name}-deployment"
         deployment = await store.get(DEPLOYMENT, name, namespace)
     except NotFound as error:
         raise TemporaryError(f"the target {target.kind} {namespace}/{target.name} is not there: {error}") from None

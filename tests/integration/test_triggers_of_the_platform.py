@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import http.server
 import itertools
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
+
+from pilotlight.cli.app import run
 from tests.support.external_scaler import Scripted, serving
 from tests.support.platform import Platform
 from tests.support.user import Json, User, make_service
@@ -20,6 +26,7 @@ DEPLOYMENTS = "apis/apps/v1/namespaces/default/deployments"
 SCALED = "apis/keda.sh/v1alpha1/namespaces/default/scaledobjects"
 BROKERS = "apis/eventing.knative.dev/v1/namespaces/default/brokers"
 TRIGGERS = "apis/eventing.knative.dev/v1/namespaces/default/triggers"
+AUTHENTICATIONS = "apis/keda.sh/v1alpha1/namespaces/default/triggerauthentications"
 SINKS = "api/v1/namespaces/knative-eventing/configmaps/config-sinks"
 IDLE = "import time; time.sleep(3600)"
 BUSY = """
@@ -200,3 +207,37 @@ def test_an_external_scaler_wakes_by_a_push_and_ends_by_one(user: User) -> None:
     finally:
         loop.call_soon_threadsafe(done.set)
         thread.join(10)
+
+
+def test_a_document_is_checked_with_what_the_platform_has(
+    user: User, platform: Platform, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`pilotlight scaler check`: the credentials are the platform's, the file has the ScaledObject alone."""
+    folder = tmp_path / "served"
+    trigger = {
+        "type": "metrics-api",
+        "metadata": {"url": "http://127.0.0.1:1/", "valueLocation": "x", "targetValue": "1"},
+    }
+    told = {**trigger["metadata"], "authMode": "bearer"}
+    spec = {
+        "scaleTargetRef": {"name": "x"},
+        "triggers": [{**trigger, "metadata": told, "authenticationRef": {"name": "t"}}],
+    }
+    document = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "x"}, "spec": spec}
+    folder.mkdir()
+    (folder / "x.yaml").write_text(yaml.safe_dump(document))
+
+    def check() -> list[str]:
+        assert run(("--data-dir", platform.running.data_dir, "scaler", "check", "--json", str(folder / "x.yaml"))) == 1
+        (report,) = json.loads(capfd.readouterr().out)
+        return list(report["triggers"][0]["errors"])
+
+    assert "TriggerAuthentication default/t, which does not exist" in check()[0]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "t"}, "stringData": {"word": "sesame-open"}}
+    reference = {"parameter": "token", "name": "t", "key": "word"}
+    kind = {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": "t"}}
+    user.create(secret, "api/v1/namespaces/default/secrets")
+    user.create({**kind, "spec": {"secretTargetRef": [reference]}}, AUTHENTICATIONS)
+    (error,) = check()
+    assert "127.0.0.1:1" in error, "it was asked"
+    assert "sesame" not in error

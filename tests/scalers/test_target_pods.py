@@ -23,7 +23,10 @@ async def found(target: TargetRef) -> list[str]:
             await put_pod(store, name, mine)
         await put_pod(store, "c", other)
         await put_pod(store, "stray")
-        for name, status in (("hello", {"latestCreatedRevisionName": "hello-00002"}), ("new", {})):
+        for name, status in (
+            ("hello", {"latestReadyRevisionName": "hello-00002", "latestCreatedRevisionName": "hello-00003"}),
+            ("new", {}),
+        ):
             await store.create(SERVICE, {"metadata": {"namespace": "shop", "name": name}, "spec": {}})
             await store.modify(SERVICE, name, "shop", lambda obj, status=status: {**obj, "status": status}, "status")
         pods = await pods_of(store, a_trigger("cpu", {}, target=target))
@@ -38,6 +41,7 @@ async def found(target: TargetRef) -> list[str]:
         pytest.param(TargetRef("Deployment", "orders"), ["a", "b"], id="of a Deployment, by ownership"),
         pytest.param(TargetRef("Service", "hello"), ["c"], id="of a Service's latest revision"),
         pytest.param(TargetRef("Service", "new"), [], id="of a Service without one"),
+        pytest.param(TargetRef("Revision", "hello-00002"), ["c"], id="of a revision"),
     ],
 )
 def test_pods(target: TargetRef, pods: list[str]) -> None:
