@@ -35,6 +35,8 @@ HELD_S: Final = 0.25
 """So long a reading counts among those; a slow one goes on beside them, and there is one per trigger at most."""
 EARLY_PER_S: Final = 100.0
 """Readings before their polling interval is over, of all triggers together."""
+READ_FIRST_S: Final = 0.05
+"""So long a push waits for its reading, so that one decision is made of both."""
 CLOSE_S: Final = 2.0
 """For a scaler to give back what it holds."""
 NO_TROUBLE: Final[Mapping[int, str]] = {}
@@ -229,22 +231,30 @@ class Poller:
             await self._clock.sleep(after_s)
 
     def _hear(self, source: Source, active: bool) -> None:
-        """A source speaks up: that there is work counts at once, and either way it is read."""
+        """A source speaks up: it is read, and that there is work counts also where the reading keeps it waiting."""
         if source.gone:
             return
+
+        def tell() -> None:
+            if source.pushed_at is not None and not source.gone:  # nothing was read since it was heard
+                self._told(source.owner)
+
         now = self._clock.monotonic()
+        early = source in self._reading or (source.asked_at is not None and now - source.asked_at < FASTEST_S)
         if active and source.pushed_at is None:
             source.push(now)
-            self._told(source.owner)
+            if early:
+                tell()
+            else:
+                asyncio.get_running_loop().call_later(READ_FIRST_S, tell)
         if source in self._reading:
             self._outdated.add(source)
             return
-        if source.asked_at is not None and now - source.asked_at < FASTEST_S:
-            due = self._timers.at(source)
-            self._timers.set(source, min(due, source.asked_at + FASTEST_S) if due else source.asked_at + FASTEST_S)
-        else:
-            self._timers.clear(source)
-            self._ask_soon(source)
+        if early and source.asked_at is not None:
+            self._timers.set(source, min(self._timers.at(source) or now + FASTEST_S, source.asked_at + FASTEST_S))
+            return
+        self._timers.clear(source)
+        self._ask_soon(source)
 
     # The end of it.
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from autoscaler.triggers.circuit import State
 from autoscaler.triggers.making import Maker
-from autoscaler.triggers.poller import READINGS_AT_ONCE, Poller
+from autoscaler.triggers.poller import READ_FIRST_S, READINGS_AT_ONCE, Poller
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.sources import DEADLINE_S, Owner
 from core.resources.meta import ObjectKey
@@ -169,7 +169,7 @@ def test_one_that_hangs_delays_no_other() -> None:
     story(play)
 
 
-def test_what_is_pushed_is_active_at_once_and_read() -> None:
+def test_what_is_pushed_is_read_at_once() -> None:
     async def play(world: World) -> None:
         world.poller.place(ORDERS, [trigger("a", "pond-push")], 30.0)
         await asyncio.sleep(15.0)
@@ -177,9 +177,10 @@ def test_what_is_pushed_is_active_at_once_and_read() -> None:
         world.ponds["a"].value = 40.0
         world.ponds["a"].tell(True)
         assert world.sample().pushed
-        assert len(world.told) == 1
+        assert world.told == [], "one decision of the push and its reading"
         await asyncio.sleep(0.0)
         await asyncio.sleep(0.01)
+        assert len(world.told) == 1
         sample = world.sample()
         assert not sample.pushed
         assert sample.reading is not None
@@ -193,6 +194,19 @@ def test_what_is_pushed_is_active_at_once_and_read() -> None:
         world.ponds["a"].tell(False)
         await asyncio.sleep(0.5)
         assert world.sample().reading == sample.reading.__class__(0.0)
+
+    story(play)
+
+
+def test_a_push_that_waits_for_its_reading_is_told_before_it() -> None:
+    async def play(world: World) -> None:
+        world.poller.place(ORDERS, [trigger("a", "pond-push")], 30.0)
+        await asyncio.sleep(15.0)
+        world.told.clear()
+        world.ponds["a"].hangs = True
+        world.ponds["a"].tell(True)
+        await asyncio.sleep(READ_FIRST_S + 0.01)
+        assert (len(world.told), world.sample().pushed) == (1, True)
 
     story(play)
 
