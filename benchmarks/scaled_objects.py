@@ -103,9 +103,9 @@ def brokers() -> Iterator[tuple[Trigger, Callable[[], int]]]:
     from tests.support.rabbitmq import running_rabbitmq
 
     kafka = kafka_server()
-    with running_rabbitmq(plugins="rabbitmq_management") as rabbitmq:
+    with running_rabbitmq() as rabbitmq:
         for number in range(1, MANY, 2):
-            rabbitmq.ask("PUT", f"/api/queues/%2F/work-{number}", {"durable": True})
+            rabbitmq.ask("PUT", f"queues/%2F/work-{number}", {"durable": True})
 
         def trigger(number: int) -> dict[str, Any]:
             if number % 2:

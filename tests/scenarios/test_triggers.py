@@ -39,11 +39,13 @@ from core.resources.workloads import DEPLOYMENT
 from core.tasks import start_service
 from scalers.readings import Quality
 from tests.autoscaler.triggers.sources import Pond
-from tests.autoscaler.triggers.world import KEY, NAME, KedaWorld
+from tests.autoscaler.triggers.world import NAME, KedaWorld
 from tests.support.virtual_time import run
 
 SEEDS, BLOCK = 300, 25
 STEPS = 12
+FAST = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
+SLOW = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 20}}}}
 BYSTANDER_S = 5.0
 SLACK_S = 0.3
 CALM_S = 450.0
@@ -83,13 +85,10 @@ class Story:
         assert self.least <= after <= self.most, f"{before} → {after}"
         if after >= before:
             return
-        samples = self.world.objects.loop.poller.samples(self.world.objects.loop.get(KEY).owner)  # type: ignore[union-attr]
-        assert len(samples) == len(self.ponds)
-        for sample in samples:
-            assert sample.fresh, f"{before} → {after} and {sample}"
-            assert sample.reading is not None
-            assert sample.reading.quality is Quality.WHOLE, f"{before} → {after} and {sample}"
-        asked = max(math.ceil(s.reading.value / 10.0) for s in samples if s.reading)
+        proven = [pond.proven for pond in self.ponds if pond.made > pond.closed]
+        known = [value for value in proven if value is not None]
+        assert len(known) == len(self.ponds), f"{before} → {after}, and what waits is not known: {proven}"
+        asked = max(math.ceil(value / 10.0) for value in known)
         assert after >= min(asked, self.most), f"{before} → {after}, {asked} asked for"
 
     def check_bystander(self) -> None:
@@ -121,6 +120,8 @@ class Story:
         self.check_bystander()
         self.task.cancel()
         await asyncio.wait([self.task])
+        for pond in self.ponds:
+            pond.proven = None
         await asyncio.sleep(self.chance.uniform(0.0, 20.0))
         self.world.objects = self.world._new()
         self.up_since = self.world.clock.monotonic() + SLACK_S
@@ -151,6 +152,7 @@ class Story:
             triggers=triggers,
             pollingInterval=self.polling_s,
             cooldownPeriod=self.chance.choice((0, 10, 60)),
+            advanced=self.chance.choice((None, FAST, FAST, SLOW)),
             minReplicaCount=self.least,
             maxReplicaCount=self.most,
         )
@@ -161,6 +163,8 @@ class Story:
             self.fill,
             self.empty,
             self.fail,
+            self.fade,
+            self.fade,
             self.hang,
             self.read_in_part,
             self.mend,
@@ -189,6 +193,13 @@ class Story:
 
     async def fail(self) -> None:
         self.pond().error = self.chance.choice(("no route to host", "login with {password} refused", "defect"))
+
+    async def fade(self) -> None:
+        """All is done, which is read; then it cannot be read any more, while replicas are still held."""
+        for pond in self.ponds:
+            pond.value = 0.0
+        await asyncio.sleep(self.polling_s + 1.0)
+        await self.fail()
 
     async def hang(self) -> None:
         self.pond().hangs = True

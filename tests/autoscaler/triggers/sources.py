@@ -29,6 +29,7 @@ class Pond:
     quality: Quality = Quality.WHOLE
     breaks: bool = False  # the stream
     password: str = ""  # that the last scaler came with
+    proven: float | None = None  # what the last question brought, where it brought a whole reading
     asked: list[float] = field(default_factory=list)
     made: int = 0
     closed: int = 0
@@ -54,6 +55,7 @@ class PondScaler:
         self._clock = clock
         self._target = Target(f"pond-{parameters.pond}", parameters.target, parameters.activation)
         self._password = parameters.password
+        pond.proven = None
         pond.made += 1
         pond.password = parameters.password
 
@@ -61,17 +63,27 @@ class PondScaler:
         return (self._target,)
 
     async def read(self) -> Sequence[Reading]:
-        self._pond.asked.append(self._clock.monotonic())
-        if self._pond.hangs:
-            await asyncio.sleep(3600.0)
-        if self._pond.error == "defect":
-            raise KeyError("hunter22")
-        if self._pond.error:
-            raise TemporaryError(self._pond.error.replace("{password}", self._password))
-        reading = Reading(self._pond.value, quality=self._pond.quality)
-        if self._pond.takes_s:
-            await asyncio.sleep(self._pond.takes_s)
+        pond = self._pond
+        pond.asked.append(self._clock.monotonic())
+        reading = None
+        try:
+            reading = await self._read(pond)
+        finally:
+            whole = reading is not None and reading.quality is Quality.WHOLE
+            pond.proven = reading.value if whole and reading is not None else None
         return (reading,)
+
+    async def _read(self, pond: Pond) -> Reading:
+        if pond.hangs:
+            await asyncio.sleep(3600.0)
+        if pond.error == "defect":
+            raise KeyError("hunter22")
+        if pond.error:
+            raise TemporaryError(pond.error.replace("{password}", self._password))
+        reading = Reading(pond.value, quality=pond.quality)
+        if pond.takes_s:
+            await asyncio.sleep(pond.takes_s)
+        return reading
 
     async def close(self) -> None:
         self._pond.closed += 1
