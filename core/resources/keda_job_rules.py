@@ -109,6 +109,8 @@ def warn_scaled_job(obj: Json, context: AdmissionContext) -> Sequence[str]:
             for field in _CUSTOM
             if field in strategy
         ]
+    elif not strategy.get(_CUSTOM[1]):
+        warnings.append(f"spec.scalingStrategy.strategy: custom without {_CUSTOM[1]} counts as default")
     least, most = or_else(spec.get("minReplicaCount"), MIN_REPLICAS), or_else(spec.get("maxReplicaCount"), MAX_REPLICAS)
     if least > most:
         warnings.append(f"spec.minReplicaCount: {least} is above maxReplicaCount, so {most} it is")
@@ -119,5 +121,5 @@ def warn_scaled_job(obj: Json, context: AdmissionContext) -> Sequence[str]:
             f"spec.envSourceContainerName: there is no container {source}; there is {', '.join(containers)}"
         )
     if spec.get("rolloutStrategy") and (spec.get("rollout") or {}).get("strategy"):
-        warnings.append("spec.rolloutStrategy: has no effect, spec.rollout.strategy wins")
+        warnings.append("spec.rollout.strategy: has no effect, spec.rolloutStrategy, its older name, wins")
     return [*warnings, *(_inside(warning) for warning in warn_job(job_template(obj), context))]

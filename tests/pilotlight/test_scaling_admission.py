@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from autoscaler.jobs.documents import jobs_spec
 from autoscaler.triggers.documents import scaling_spec
 from core.resources.meta import Json
 from pilotlight.scaling_admission import ScalingAdmission
@@ -259,5 +260,7 @@ async def test_no_answer_is_an_accident(api: Api, seed: int) -> None:
             assert table.code == 200, (noise, table.body)
             if noise["kind"] == "ScaledObject":
                 assert scaling_spec(answer.json).polling_interval_s > 0  # whoever scales can read it
+            if noise["kind"] == "ScaledJob":
+                assert jobs_spec(answer.json).most >= 0
             await api.delete(f"{path}/{answer.json['metadata']['name']}")
     assert codes == {201, 422}  # the noise is of the right loudness

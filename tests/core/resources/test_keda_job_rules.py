@@ -138,7 +138,11 @@ def test_the_job_that_is_asked_for() -> None:
         ),
         (
             {"rolloutStrategy": "gradual", "rollout": {"strategy": "immediate"}},
-            ["spec.rolloutStrategy: has no effect, spec.rollout.strategy wins"],
+            ["spec.rollout.strategy: has no effect, spec.rolloutStrategy, its older name, wins"],
+        ),
+        (
+            {"scalingStrategy": {"strategy": "custom", "customScalingQueueLengthDeduction": 1}},
+            ["spec.scalingStrategy.strategy: custom without customScalingRunningJobPercentage counts as default"],
         ),
         (
             {"triggers": [{**TRIGGER, "metricType": "Value"}]},
