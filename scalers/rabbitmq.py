@@ -75,8 +75,11 @@ class HttpScaler:
         return (reading,)
 
     async def close(self) -> None:
-        if not self._parameters.regex:
-            self._statistics.unwant(self._vhost, self._parameters.queue)
+        parameters = self._parameters
+        if parameters.regex:
+            self._statistics.forget(self._vhost, parameters.queue, parameters.page_size)
+        else:
+            self._statistics.unwant(self._vhost, parameters.queue)
         await self._pools.give_back(statistics_key(self._api))
 
     async def _ask(self) -> Sequence[QueueCounts]:

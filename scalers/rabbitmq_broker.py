@@ -136,6 +136,10 @@ class Statistics:
             found = await self._share((vhost, pattern, page_size), ask).get(timeout_s)
             return cast(Sequence[QueueCounts], found)
 
+    def forget(self, vhost: str, pattern: str, page_size: int) -> None:
+        """Nobody, or one fewer, asks `matching` for these."""
+        self._shared.pop((vhost, pattern, page_size), None)
+
     async def close(self) -> None:
         await self.management.close()
         if self._tokens is not None:

@@ -13,6 +13,9 @@ import pytest
 from core.clients.rabbitmq_terms import NOT_FOUND, QueueCounts, RabbitmqRefused
 from core.clock import SystemClock
 from core.errors import TemporaryError
+from core.resources.core_services import CORE_SERVICE
+from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
+from core.store.memory import MemoryStore
 from scalers.base import Scaler, World
 from scalers.rabbitmq import STATISTICS_AGE_S, metric_name, read_depth
 from scalers.rabbitmq_broker import Uncounted
@@ -233,6 +236,36 @@ def test_a_backlog_of_twenty_megabytes(rabbitmq: Rabbitmq, vhost: str) -> None:
             await read_until(counted, lambda reading: reading.value == 2000)
             await exact.close()
             await counted.close()
+
+    run(body())
+
+
+@pytest.mark.parametrize("host", ["rabbit", "rabbit.default.svc.cluster.local"])
+def test_a_host_may_be_a_service_of_the_platform(rabbitmq: Rabbitmq, vhost: str, host: str) -> None:
+    async def body() -> None:
+        world = make_world(SystemClock())
+        assert isinstance(world.store, MemoryStore)
+        await world.store.open()
+        ports = {"amqp": (5672, rabbitmq.port), "management": (15672, rabbitmq.http_port)}
+        meant = [{"name": name, "port": port} for name, (port, _) in ports.items()]
+        found = [{"name": name, "port": port} for name, (_, port) in ports.items()]
+        name = {"namespace": "default", "name": "rabbit"}
+        await world.store.create(CORE_SERVICE, {"metadata": name, "spec": {"ports": meant}})
+        piece = {
+            "metadata": {**name, "labels": {SERVICE_NAME_LABEL: "rabbit"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            "ports": found,
+        }
+        await world.store.create(ENDPOINT_SLICE, piece)
+        async with working(rabbitmq, vhost, ["q"]) as work:
+            await work.put("q", 3)
+            for url in (f"amqp://guest:guest@{host}/{vhost}", f"http://guest:guest@{host}:15672/{vhost}"):
+                scaler = scaler_of({"host": url, "queueName": "q"}, world)
+                reading = await read_until(scaler, lambda reading: reading.value == 3 and reading.in_flight == 0)
+                assert reading.note == ""
+                await scaler.close()
+        await world.store.close()
 
     run(body())
 

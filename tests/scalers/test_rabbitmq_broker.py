@@ -307,7 +307,9 @@ def test_statistics_are_kept_for_nobody_who_has_gone() -> None:
         for _ in range(3):
             for number in range(8):
                 statistics.unwant("v", f"q{number}")
+        await statistics.matching("v", "^a", 100, 8.0)
+        statistics.forget("v", "^a", 100)
         assert not statistics._wanted
-        assert "v" not in statistics._shared
+        assert not statistics._shared
 
     run(body)
