@@ -2,7 +2,7 @@
 
 Parameters are read in `rabbitmq_parameters`, numbers are judged in `rabbitmq_rates`, connections are shared in
 `rabbitmq_broker`. RabbitMQ does not tell of a first message but by giving it away, so there is nothing to be pushed: a
-queue is asked for its depth at each poll, which costs one round trip on a channel that stays open.
+queue is asked for its depth at each poll, on a channel that stays open.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class Session:
         self._asked: set[concurrent.futures.Future[Any]] = set()
         self._unconfirmed: set[asyncio.Future[None]] = set()
         self._unconfirmed_bytes = 0
+        self._uncounted: set[asyncio.Future[int]] = set()
 
     async def open(self) -> None:
         """RabbitmqDown, RabbitmqRefused."""
@@ -82,8 +83,15 @@ class Session:
         await self._ask(lambda wire: wires.delete(wire, things))
 
     async def depth(self, queue: str) -> int:
-        """Messages that no consumer has. RabbitmqDown, RabbitmqRefused (NOT_FOUND)."""
-        return await self._ask(lambda wire: wires.depth(wire, queue))
+        """Messages that no consumer has. RabbitmqDown, RabbitmqRefused (NOT_FOUND).
+
+        Like `publish` it crosses to the thread along with others: hundreds may be asked at once.
+        """
+        wire = self._require()
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._uncounted.add(done)
+        wire.calls.put(partial(wire.count, queue, done))
+        return await done
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -128,6 +136,13 @@ class Session:
         self._unconfirmed_bytes -= size
         _settle(done, error)
 
+    def counted(self, done: asyncio.Future[int], found: int | Exception) -> None:
+        self._uncounted.discard(done)
+        if isinstance(found, Exception):
+            _settle(done, found)
+        elif not done.done():
+            done.set_result(found)
+
     def block(self, reason: str) -> None:
         self.blocked = reason
 
@@ -137,7 +152,8 @@ class Session:
         self._over.set()
         lost = RabbitmqDown(_lost(reason), retry_after_s=1)
         self.opened(lost)
-        for done in self._unconfirmed:
+        waiting: list[asyncio.Future[Any]] = [*self._unconfirmed, *self._uncounted]
+        for done in waiting:
             _settle(done, lost)
         for asked in self._asked:
             with contextlib.suppress(concurrent.futures.InvalidStateError):
@@ -192,7 +208,7 @@ class Consumer:
 Heard: TypeAlias = Callable[[Consumer, Received], None]
 
 
-def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
+def _settle(done: asyncio.Future[Any], error: Exception | None) -> None:
     if done.done():
         return
     if error is None:

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from core.clients.rabbitmq_access import Access
+from core.clients.rabbitmq_probe import Probe
 from core.clients.rabbitmq_terms import (
     NOT_FOUND,
     Content,
@@ -39,8 +40,6 @@ CONNECT_S: Final = 10.0
 CLOSE_S: Final = 5.0
 ANSWER_S: Final = 15.0
 """To anything but a message: a quorum queue without a leader never answers who wants to consume."""
-DEPTH_S: Final = 5.0
-"""About one queue: others are waiting to ask about theirs."""
 CONFIRM_S: Final = 30.0
 """How long a published message may go unconfirmed: a quorum that has no majority says nothing."""
 Hear: TypeAlias = Callable[[Any, Received | None], None]
@@ -53,6 +52,8 @@ class Home(Protocol):
     def opened(self, error: Exception | None) -> None: ...
 
     def confirmed(self, done: asyncio.Future[None], size: int, error: Exception | None) -> None: ...
+
+    def counted(self, done: asyncio.Future[int], found: int | Exception) -> None: ...
 
     def block(self, reason: str) -> None: ...
 
@@ -217,6 +218,19 @@ class Wire:
     def tell(self, call: Callable[..., None], *arguments: Any) -> None:
         self._post.put(partial(call, *arguments))
 
+    def count(self, queue: str, done: asyncio.Future[int]) -> None:
+        self.probe.ask(queue, partial(self.tell, self._home.counted, done))
+
+    def open_raw_channel(self, opened: Callable[[Any], None]) -> Any:
+        """RabbitmqDown."""
+        try:
+            return self._connection.channel(on_open_callback=opened)
+        except Exception as error:  # on its way down
+            raise _translated(error) from error
+
+    def translated(self, error: BaseException) -> RabbitmqDown | RabbitmqRefused:
+        return _translated(error)
+
     async def open_channel(self) -> _Channel:
         opened = self._loop.create_future()
         raw = self._connection.channel(on_open_callback=partial(_give, opened))
@@ -247,7 +261,12 @@ async def delete(wire: Wire, things: Sequence[Exchange | Queue]) -> None:
 
 async def depth(wire: Wire, queue: str) -> int:
     """Messages that nobody has yet."""
-    return await wire.probe.depth(queue)
+    counted: asyncio.Future[int | Exception] = asyncio.get_running_loop().create_future()
+    wire.probe.ask(queue, partial(_give, counted))
+    found = await counted
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 async def consume(wire: Wire, queue: str, prefetch: int, hear: Hear) -> None:
@@ -295,32 +314,6 @@ async def _is_there(wire: Wire, queue: str) -> bool:
             return False
         raise
     return True
-
-
-class Probe:
-    """A channel for questions about queues, kept between them: a refusal ends it, and so does lost patience."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._turn = asyncio.Lock()
-        self._channel: _Channel | None = None
-
-    async def depth(self, queue: str) -> int:
-        async with self._turn:
-            if self._channel is None or not self._channel.raw.is_open:
-                self._channel = await self._wire.open_channel()
-            channel = self._channel
-            try:
-                async with asyncio.timeout(DEPTH_S):
-                    frame = await channel.ask(channel.raw.queue_declare, queue=queue, passive=True)
-            except (TimeoutError, asyncio.CancelledError) as error:
-                self._channel = None  # its answer would be taken for that to the next question
-                if channel.raw.is_open:
-                    channel.raw.close()
-                if isinstance(error, TimeoutError):
-                    raise RabbitmqDown(f"RabbitMQ has said nothing of queue {queue} for {DEPTH_S:g} s") from None
-                raise
-            return int(frame.method.message_count)
 
 
 class _Publisher:
