@@ -1,7 +1,7 @@
 """One RabbitMQ as all its triggers share it: few connections, few questions.
 
 `Statistics` answers from the management API. RabbitMQ's statistics are seconds old anyway, so an answer is good for a
-while for all who ask: about as long as it took five times over, which keeps RabbitMQ at a sixth of one core at most.
+while for all who ask: about nine times as long as it took, which keeps RabbitMQ at a tenth of one core at most.
 Where many queues of a virtual host are asked for, one call lists them all.
 
 `Companion` is the management API of a RabbitMQ that triggers read over AMQP, which knows nothing of unacknowledged
@@ -28,7 +28,7 @@ from scalers.service_addresses import urls_of
 
 T = TypeVar("T")
 
-HOLD_TIMES: Final = 5.0
+HOLD_TIMES: Final = 9.0
 HOLD_LEAST_S: Final = 0.1
 HOLD_MOST_S: Final = 2.0
 ALONE_MAX: Final = 4

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from core.clients.rabbitmq_terms import RabbitmqDown
 
-CHANNELS_MAX: Final = 8
+CHANNELS_MAX: Final = 32
 ANSWER_S: Final = 5.0
 """To one question; afterwards its channel is given up."""
 
