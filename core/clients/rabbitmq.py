@@ -90,7 +90,7 @@ class Session:
         wire = self._require()
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._uncounted.add(done)
-        wire.calls.put(partial(wire.count, queue, done))
+        wire.calls.put(partial(wire.probe.ask, queue, partial(wire.tell, self.counted, done)))
         return await done
 
     # -- messages ------------------------------------------------------------------------------------------------------

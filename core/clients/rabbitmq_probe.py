@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from core.clients.rabbitmq_terms import RabbitmqDown
 
@@ -21,12 +21,8 @@ ANSWER_S: Final = 5.0
 Give: TypeAlias = Callable[[int | Exception], None]
 
 
-class Channels(Protocol):
-    """The connection, as far as it is needed here."""
-
-    def open_raw_channel(self, opened: Callable[[Any], None]) -> Any: ...
-
-    def translated(self, error: BaseException) -> Exception: ...
+Open: TypeAlias = Callable[[Callable[[Any], None]], Any]
+"""A channel of pika's, which calls back when it is open. RabbitmqDown."""
 
 
 @dataclass(slots=True)
@@ -39,8 +35,9 @@ class _Question:
 class Probe:
     """Made anywhere; everything else happens on the connection's loop."""
 
-    def __init__(self, channels: Channels) -> None:
-        self._channels = channels
+    def __init__(self, open_channel: Open, translated: Callable[[BaseException], Exception]) -> None:
+        self._open_channel = open_channel
+        self._translated = translated
         self._waiting: deque[_Question] = deque()
         self._free: list[Any] = []
         self._asked: dict[Any, _Question] = {}
@@ -60,7 +57,7 @@ class Probe:
         opening = self._count - len(self._asked)
         while len(self._waiting) > opening and self._count < CHANNELS_MAX:
             try:
-                channel = self._channels.open_raw_channel(self._on_open)
+                channel = self._open_channel(self._on_open)
             except RabbitmqDown as error:
                 while self._waiting:
                     self._waiting.popleft().give(error)
@@ -93,7 +90,7 @@ class Probe:
         if channel in self._free:
             self._free.remove(channel)
         elif channel in self._asked:
-            self._settle(channel, self._channels.translated(error))
+            self._settle(channel, self._translated(error))
         self._count -= 1
         self._go_on()
 

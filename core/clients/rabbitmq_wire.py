@@ -53,8 +53,6 @@ class Home(Protocol):
 
     def confirmed(self, done: asyncio.Future[None], size: int, error: Exception | None) -> None: ...
 
-    def counted(self, done: asyncio.Future[int], found: int | Exception) -> None: ...
-
     def block(self, reason: str) -> None: ...
 
     def over(self, reason: str) -> None: ...
@@ -95,7 +93,7 @@ class Wire:
         self._connection: Any = None
         self._publisher: _Publisher | None = None
         self._reason = ""
-        self.probe = Probe(self)
+        self.probe = Probe(self.open_raw_channel, _translated)
 
     # -- from the platform's loop --------------------------------------------------------------------------------------
 
@@ -218,18 +216,12 @@ class Wire:
     def tell(self, call: Callable[..., None], *arguments: Any) -> None:
         self._post.put(partial(call, *arguments))
 
-    def count(self, queue: str, done: asyncio.Future[int]) -> None:
-        self.probe.ask(queue, partial(self.tell, self._home.counted, done))
-
     def open_raw_channel(self, opened: Callable[[Any], None]) -> Any:
         """RabbitmqDown."""
         try:
             return self._connection.channel(on_open_callback=opened)
         except Exception as error:  # on its way down
             raise _translated(error) from error
-
-    def translated(self, error: BaseException) -> RabbitmqDown | RabbitmqRefused:
-        return _translated(error)
 
     async def open_channel(self) -> _Channel:
         opened = self._loop.create_future()
