@@ -131,17 +131,19 @@ def test_what_is_no_number_is_not_zero(postgres: Postgres, query: str) -> None:
 
 
 def test_triggers_of_a_server_and_credential_share_its_connections(postgres: Postgres) -> None:
-    metadata, auth = where(postgres)
+    word = postgres.pairs()["password"].replace("'", r"\'")
+    known = f"host=127.0.0.1 port={postgres.port} user=postgres dbname=postgres application_name=shared"
+    auth = {"connection": f"{known} password='{word}'"}
 
     async def story() -> None:
         world = make_world()
         scalers = [
-            make_scaler(make_trigger("postgresql", {**metadata, **QUERY, "query": f"SELECT {n}"}, auth=auth), world)
+            make_scaler(make_trigger("postgresql", {**QUERY, "query": f"SELECT {n}"}, auth=auth), world)
             for n in range(30)
         ]
         readings = await asyncio.gather(*(reading_of(scaler) for scaler in scalers))
         assert [reading.value for reading in readings] == list(range(30))
-        ((open_now,),) = postgres.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pilotlight'")
+        ((open_now,),) = postgres.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shared'")
         assert (len(world.pools), open_now) == (1, 2)
         for scaler in scalers:
             await scaler.close()

@@ -61,6 +61,16 @@ class RedisServer:
         with contextlib.closing(_connect(self.port, password)) as client:
             return client.execute_command(*command)
 
+    def connections(self, most: int) -> int:
+        """How many there are besides this question's; asked again for a moment while there are more than `most`, since
+        those of before may not be gone yet."""
+        deadline = time.monotonic() + 5
+        while True:
+            found = len(self.ask("CLIENT", "LIST").decode().splitlines()) - 1
+            if found <= most or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
     def _answers(self) -> bool:
         try:
             self.ask("PING")

@@ -31,7 +31,9 @@ def test_without_a_check_any_server_will_do() -> None:
         pytest.param(ClientTls(certificate=CERTIFICATE, key="a key"), "cannot be used", id="a key that is none"),
         pytest.param(ClientTls(certificate=CERTIFICATE, key=LOCKED_KEY), "there is no keyPassword", id="no password"),
         pytest.param(
-            ClientTls(certificate=CERTIFICATE, key=LOCKED_KEY, key_password="wrong"), "password", id="a wrong password"
+            ClientTls(certificate=CERTIFICATE, key=LOCKED_KEY, key_password="wrong"),
+            "cannot be used",
+            id="a wrong password",
         ),
         pytest.param(
             ClientTls(certificate=CERTIFICATE, key=KEY, key_password="hunter2"), "is not encrypted", id="one too many"
