@@ -1,8 +1,8 @@
 """Where consumer groups stand: what many ask within moments goes to Kafka as one batch, over one connection a broker.
 
 Whoever scales by lag borrows the one of its cluster and user. A batch leaves a few milliseconds after the first
-question, and a small one not before a tenth of a second has passed since the one before: a thousand askers cost as much
-as their answers, and no request each. A batch that hangs holds up nobody who asks after it. What broke is made anew.
+question; in the long run, small ones leave a tenth of a second apart: a thousand askers cost as much as their answers,
+and no request each. A batch that hangs holds up nobody who asks after it. What broke is made anew.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from core.errors import PermanentError, TemporaryError
 
 GATHERING_S: Final = 0.005
 APART_S: Final = 0.1
+CREDIT_MAX: Final = 32.0
+"""Batches that may go at once after a time without any: those who are asked at the same moment do not wait."""
 FULL: Final = 32
 """So many do not wait for others: what they cost together is theirs, and not the batch's."""
 ANSWER_S: Final = BOOTSTRAP_S + REQUEST_S
@@ -52,7 +54,7 @@ class Offsets:
         self._client_id = client_id
         self._waiting: list[_Waiting] = []
         self._planned: asyncio.TimerHandle | None = None
-        self._sent_at = 0.0
+        self._credit, self._accrued_at = CREDIT_MAX, now()
         self._under_way = 0
         self._wire: Wire | None = None
         self._settings: dict[str, Any] | None = None  # with the certificates as they are read, and the token in hand
@@ -89,9 +91,15 @@ class Offsets:
     def _plan(self) -> None:
         """The next batch, where somebody waits and none is planned yet."""
         if self._planned is None and self._waiting and self._under_way < BATCHES_MAX:
-            apart_s = APART_S if len(self._waiting) < FULL else 0.0
-            wait_s = max(GATHERING_S, self._sent_at + apart_s - now())
+            self._accrue()
+            wait_s = 0.0 if len(self._waiting) >= FULL else (1.0 - self._credit) * APART_S
+            wait_s = max(GATHERING_S, wait_s)
             self._planned = asyncio.get_running_loop().call_later(wait_s, self._send)
+
+    def _accrue(self) -> None:
+        at = now()
+        self._credit = min(CREDIT_MAX, self._credit + (at - self._accrued_at) / APART_S)
+        self._accrued_at = at
 
     def _send(self) -> None:
         self._planned = None
@@ -109,7 +117,8 @@ class Offsets:
             self._drop(batch.wire)
             self._fail(waiting, error)
             return
-        self._sent_at = now()
+        self._accrue()
+        self._credit = max(0.0, self._credit - 1.0)
         self._under_way += 1
         batch.lost = loop.call_later(LOST_S, self._told, batch, kafka_errors.KafkaTimeoutError("no answer"))
 
