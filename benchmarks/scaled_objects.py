@@ -59,6 +59,11 @@ def delays(running: Platform) -> list[float]:
     return [float(each) for each in re.findall(r"^keda_internal_scale_loop_latency_seconds\{.*\} (\S+)$", text, re.M)]
 
 
+def read_once(running: Platform) -> int:
+    """How many of them have a value."""
+    return len(re.findall(r"^keda_scaler_metrics_value\{", running.text(METRICS), re.M))
+
+
 def errors(running: Platform) -> float:
     found = re.findall(r"^keda_scaled_object_errors_total\{.*\} (\S+)$", running.text(METRICS), re.M)
     return sum(map(float, found))
@@ -92,6 +97,7 @@ def cost_of(trigger: Trigger, connections: Callable[[], int] | None = None) -> d
             "delay_max_s": max(late),
             "made_s": made_s,
             "errors": errors(running) - failed,
+            "read": float(read_once(running)),
             "connections": float(connections()) if connections else 0.0,
         }
 
@@ -144,7 +150,7 @@ def _connections_to(port: int) -> int:
 
 def rows_of(who: str, cost: dict[str, float]) -> list[Row]:
     share, mib, late = cost["cpu_share"], cost["mib"], cost["delay_p99_s"]
-    note = f"all made in {cost['made_s']:.0f} s; {cost['errors']:.0f} readings failed meanwhile"
+    note = f"all made in {cost['made_s']:.0f} s; {cost['read']:.0f} have a value, {cost['errors']:.0f} readings failed"
     return [
         Row(f"{who}: processor time", f"≤ {CPU_SHARE:.0%} of a core", f"{share:.1%}", share <= CPU_SHARE, note=note,
             numbers=cost),
