@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlencode
+
+import orjson
 
 from core.errors import PermanentError, TemporaryError
 from core.resources.core_v1 import CONFIG_MAP, SECRET
@@ -210,9 +213,12 @@ class _Resolving:
             self._auth[entry["parameter"]] = await self._lookup.value(referent, entry["key"], f"{path}[{index}]")
 
     async def _vault(self, path: str, vault: Json) -> None:
-        found = await read_vault(vault, path)
-        self._auth |= found.parameters
-        self._expires.append(self._world.clock.monotonic() + found.good_for_s)
+        """One visit for all triggers that want the same of it."""
+        key = "vault", path, sha256(orjson.dumps(vault, option=orjson.OPT_SORT_KEYS)).digest()
+        world = self._world
+        found, good_until = await world.answers.get(key, world.clock, lambda: read_vault(vault, path))
+        self._auth |= found
+        self._expires.append(good_until)
 
     async def _oauth2(self, path: str, oauth2: Json) -> None:
         """Scalers get the way to a token, not a token: they ask for it when they need one (as upstream)."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 from core.clock import Clock
 from core.stats import Backlogs, NoUsage, StatisticBus, Usage
 from core.store.base import Store
+from scalers.auth.answers import Answers
 from scalers.params import Parameters
 from scalers.pools import Pools
 from scalers.readings import Reading, Target, Trigger
@@ -55,6 +56,7 @@ class World:
     pools: Pools
     usage: Usage = field(default_factory=NoUsage)
     backlogs: Backlogs = field(default_factory=Backlogs)
+    answers: Answers = field(default_factory=Answers)
     auth_namespace: str = KEDA_NAMESPACE
     auth_files: Path | None = None
 

@@ -51,6 +51,7 @@ class HttpReader:
         self._tls = tls or ClientTls()
         self._connections_per_host = connections_per_host
         self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None  # made for the first https: it reads all authorities
 
     async def ask(self, question: Question) -> Answer:
         """TemporaryError: nobody answered, or not with HTTP. PermanentError: the URL or the certificates are wrong."""
@@ -82,6 +83,7 @@ class HttpReader:
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,
+                ssl=self._open_tls() if url.scheme == "https" else True,
                 server_hostname=called if url.scheme == "https" else None,
             ) as response:
                 body = await _body(response, url)
@@ -95,11 +97,16 @@ class HttpReader:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                ssl=self._tls.context(), limit=0, limit_per_host=self._connections_per_host, ttl_dns_cache=10
-            )
+            if self._tls != ClientTls():
+                self._open_tls()  # certificates that are wrong are told whatever is asked
+            connector = aiohttp.TCPConnector(limit=0, limit_per_host=self._connections_per_host, ttl_dns_cache=10)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+    def _open_tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = self._tls.context()
+        return self._context
 
 
 def parse_url(text: str) -> URL:

@@ -10,15 +10,16 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from core.clients.http_reader import Answer, HttpReader, Question
+from core.clients.http_reader import Answer as HttpAnswer
+from core.clients.http_reader import HttpReader, Question
 from core.errors import PermanentError, TemporaryError
 from core.resources.meta import Json
+from scalers.auth.answers import Answer
 
 SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 TOKEN_BYTES_MAX: Final = 1024 * 1024
@@ -40,14 +41,8 @@ _SAID: Final[Mapping[int, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    parameters: Mapping[str, str]
-    good_for_s: float
-
-
-async def read_vault(spec: Json, asked_by: str) -> Found:
-    """`spec` is hashiCorpVault of a TriggerAuthentication. TemporaryError, PermanentError: without a secret in them."""
+async def read_vault(spec: Json, asked_by: str) -> Answer[Mapping[str, str]]:
+    """Parameters by name. `spec` is hashiCorpVault. TemporaryError, PermanentError: neither says a secret."""
     reader = HttpReader()
     try:
         return await _Visit(spec, asked_by, reader).run()
@@ -63,7 +58,7 @@ class _Visit:
         self._token = ""
         self._leases: list[float] = [STATIC_S]
 
-    async def run(self) -> Found:
+    async def run(self) -> Answer[Mapping[str, str]]:
         self._token = await self._log_in()
         await self._keep_token()
         parameters: dict[str, str] = {}
@@ -74,7 +69,7 @@ class _Visit:
             if key not in answers:
                 answers[key] = await self._read(secret, path)
             parameters[secret["parameter"]] = _value(answers[key], secret, path)
-        return Found(parameters, min(self._leases))
+        return Answer(parameters, min(self._leases))
 
     async def _log_in(self) -> str:
         credential = self._spec.get("credential") or {}
@@ -146,7 +141,7 @@ class _Visit:
         return _checked(answer, who)
 
 
-def _checked(answer: Answer, who: str) -> Mapping[str, Any]:
+def _checked(answer: HttpAnswer, who: str) -> Mapping[str, Any]:
     """Of Vault's own words only the status is shown: they may repeat what was asked."""
     if answer.status in _SAID:
         raise TemporaryError(f"{who}: {answer.shown} {_SAID[answer.status]} ({answer.status})")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from core.errors import PermanentError
@@ -16,6 +17,7 @@ from scalers.base import World
 from scalers.pools import Pools
 from scalers.readings import TargetRef, Trigger
 from tests.scalers.auth.test_auth import PLANTED, config_map, from_secret, secret, stored
+from tests.support.answering import Answering, ok
 from tests.support.clock import FakeClock
 
 OBJECTS = (
@@ -252,3 +254,36 @@ def test_what_is_wrong_is_named_without_a_secret(asked: Asked, words: str) -> No
             "ClusterTriggerAuthentication access",
             "Secret keda/gone",
         }
+
+
+def test_triggers_of_one_authentication_share_a_visit_to_vault() -> None:
+    async def run() -> None:
+        asked: list[str] = []
+
+        def reply(question: Any) -> bytes:
+            asked.append(question.target)
+            data = {"ttl": 0} if question.target.endswith("lookup-self") else {"k": PLANTED}
+            return ok(orjson.dumps({"lease_duration": 90, "data": data}))
+
+        async with Answering(reply) as server:
+            store = await stored(())
+            vault = {
+                "address": server.url,
+                "authentication": "token",
+                "credential": {"token": "t"},
+                "secrets": [{"parameter": "password", "path": "db/creds", "key": "k"}],
+            }
+            metadata = {"name": "access", "namespace": "default"}
+            await store.create(TRIGGER_AUTHENTICATION, {"metadata": metadata, "spec": {"hashiCorpVault": vault}})
+            clock = FakeClock()
+            world = World(clock, store, StatisticBus(), Pools())
+            trigger = Trigger(ObjectKey("default", "so"), 0, "kafka", {})
+            found = await asyncio.gather(*(resolve(world, trigger, {"name": "access"}, None) for _ in range(50)))
+            assert {each.auth["password"] for each in found} == {PLANTED}
+            assert {each.expires_at for each in found} == {clock.monotonic() + 60.0}
+            assert len(asked) == 2
+            await clock.advance(60.0)
+            await resolve(world, trigger, {"name": "access"}, None)
+            assert len(asked) == 4
+
+    asyncio.run(run())

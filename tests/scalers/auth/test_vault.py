@@ -13,7 +13,8 @@ import pytest
 
 from core.errors import PermanentError, TemporaryError
 from core.resources.meta import Json
-from scalers.auth.vault import Found, read_vault
+from scalers.auth.answers import Answer
+from scalers.auth.vault import read_vault
 from tests.support.answering import Answering, Asked, ok
 
 PLANTED = "s3cr3t-7Hq"
@@ -56,8 +57,8 @@ class Vault:
         return found if isinstance(found, bytes) else ok(orjson.dumps(found))
 
 
-def visit(spec: Json, answers: Mapping[str, Json | bytes] = SECRETS) -> tuple[Found, list[Asked]]:
-    async def run() -> tuple[Found, list[Asked]]:
+def visit(spec: Json, answers: Mapping[str, Json | bytes] = SECRETS) -> tuple[Answer[Mapping[str, str]], list[Asked]]:
+    async def run() -> tuple[Answer[Mapping[str, str]], list[Asked]]:
         vault = Vault(answers)
         async with Answering(vault) as server:
             return await read_vault({"address": server.url, **spec}, WHO), vault.asked
@@ -82,7 +83,7 @@ def secret(path: str, key: str, parameter: str = "password", **more: Any) -> Jso
 )
 def test_values(entry: Json, value: str) -> None:
     found, asked = visit({**TOKEN, "secrets": [entry]})
-    assert found.parameters == {"password": value}
+    assert found.value == {"password": value}
     assert {each.headers["x-vault-token"] for each in asked} == {f"{PLANTED}-token"}
 
 
@@ -95,7 +96,7 @@ def test_each_path_is_read_once() -> None:
         secret("pki/issue/kafka", "private_key", "key", type="pki", pkiData=dict(reversed(pki.items()))),
     ]
     found, asked = visit({**TOKEN, "namespace": "team", "secrets": entries})
-    assert found.parameters == {"user": "v-1", "password": PLANTED, "cert": "CERT", "key": PLANTED}
+    assert found.value == {"user": "v-1", "password": PLANTED, "cert": "CERT", "key": PLANTED}
     assert [each.target for each in asked] == [
         "/v1/auth/token/lookup-self",
         "/v1/database/creds/reader",
@@ -141,7 +142,7 @@ def test_logging_in_with_the_token_of_a_service_account(tmp_path: Path) -> None:
         "secrets": [secret("kv1/kafka", "password")],
     }
     found, asked = visit(spec)
-    assert found.parameters == {"password": PLANTED}
+    assert found.value == {"password": PLANTED}
     assert orjson.loads(asked[0].body) == {"jwt": file.read_text().strip(), "role": "reader"}
     assert "x-vault-token" not in asked[0].headers
     assert asked[1].headers["x-vault-token"] == f"{PLANTED}-made"
