@@ -141,6 +141,14 @@ class Scaled:
             seen += [now] if now != seen[-1] else []
         return seen
 
+    def until_gone(self, seconds: float = 60.0) -> None:
+        """A consumer that is being stopped takes what it is given."""
+        words = ("kubectl", "get", "pods", "-l", "app=rabbitmq-consumer", "-o", "name")
+        deadline = time.monotonic() + seconds
+        while pods := self.hands.type(*words):
+            assert time.monotonic() < deadline, pods
+            time.sleep(0.1)
+
     def until_done(self, messages: int, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while len(self.lines("-")) != messages:
@@ -166,6 +174,7 @@ def test_from_zero_to_many_and_back(scaled: Scaled, protocol: str) -> None:
     scaled.until_done(300)
     scaled.until("back to nothing", 0)
     assert scaled.lines("+") == scaled.lines("-") == Counter(str(number) for number in range(300))
+    scaled.until_gone()
     scaled.put(300, 1)
     scaled.until("one message wakes one", 1)
     scaled.until_done(301)
