@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -29,38 +30,30 @@ from autoscaler.jobs.rounds import is_complete
 from autoscaler.jobs.status import CREATE_FAILED, JOBS_CREATED, Announcement, Facts, announce, status_of
 from autoscaler.triggers.documents import authentication_of
 from autoscaler.triggers.making import Lookup, Maker, load_definition
-from autoscaler.triggers.masking import masked
 from autoscaler.triggers.poller import Poller
+from autoscaler.triggers.referring import Referring
 from autoscaler.triggers.sources import Owner
-from core.errors import AlreadyExists, ApiError, NotFound, TemporaryError
-from core.multimap import Multimap
-from core.reconcile.controller import Controller, Keys, Watched, owner
+from core.errors import AlreadyExists, ApiError, NotFound
+from core.reconcile.controller import Controller, Watched, owner
 from core.reconcile.events import Recorder
 from core.reconcile.objects import Objects
 from core.resources.batch import JOB, JOB_NAME_LABELS
 from core.resources.child_names import child_name
-from core.resources.core_v1 import CONFIG_MAP, SECRET
 from core.resources.keda_annotations import SCALED_JOB_NAME
-from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.keda_options import read_options
 from core.resources.keda_triggers import authentications_types, triggers_types
-from core.resources.meta import Json, Kind, ObjectKey, key_of
+from core.resources.meta import Json, ObjectKey, key_of
 from core.resources.pods import POD
 from core.store.base import DeleteOptions, EventType, Propagation, WatchEvent
 from core.tasks import Started, run_together
-from scalers.auth.lookup import Referent, is_another
-from scalers.authentication import NotYetResolved, Unresolved, resolve
 from scalers.base import World
-from scalers.readings import Trigger
 
 COMPONENT: Final = "keda-operator"
 KEPT: Final = 32
 """Decisions remembered per ScaledJob."""
 ACTIVE_EVERY_S: Final = 30.0
 """While there is work, the time of it is told so often."""
-RETRY_S: Final = 5.0
-"""After something outside did not give what a trigger is authenticated by."""
 SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_CHARS: Final = 5
 
@@ -101,11 +94,8 @@ class ScaledJobs:
         self._recorder = Recorder(world.store, world.clock, COMPONENT)
         self.poller = Poller(world.clock, Maker(world, look_up).make, self._hear)
         self._followed: dict[ObjectKey, Followed] = {}
-        self._by_referent: Multimap[Referent, ObjectKey] = Multimap()
-        self._referents: dict[ObjectKey, frozenset[Referent]] = {}
-        referred = (SECRET, CONFIG_MAP, TRIGGER_AUTHENTICATION, CLUSTER_TRIGGER_AUTHENTICATION)
-        watches = [Watched(SCALED_JOB, _if_asked), Watched(JOB, owner(SCALED_JOB))]
-        watches += [Watched(kind, self._referring(kind), changes_only=True) for kind in referred]
+        self._referring = Referring(world, self._outdate)
+        watches = [Watched(SCALED_JOB, _if_asked), Watched(JOB, owner(SCALED_JOB)), *self._referring.watches()]
         self._controller = Controller("scaledjobs", world.store, self._reconcile, watches, world.clock)
 
     async def run(self, started: Started) -> None:
@@ -122,26 +112,10 @@ class ScaledJobs:
     def _hear(self, owner: Owner) -> None:
         self._controller.enqueue(owner.key)
 
-    def _referring(self, kind: Kind[Any]) -> Keys:
-        def keys(event: WatchEvent) -> Iterable[ObjectKey]:
-            if not is_another(event):
-                return ()
-            concerned = self._by_referent.of(Referent(kind, key_of(event.object)))
-            for key in concerned:
-                if (followed := self._followed.get(key)) is not None:
-                    followed.asked = ()  # to be resolved again
-            return concerned
-
-        return keys
-
-    def _refer(self, key: ObjectKey, referents: frozenset[Referent]) -> None:
-        before = self._referents.pop(key, frozenset())
-        for referent in before - referents:
-            self._by_referent.discard(referent, key)
-        for referent in referents - before:
-            self._by_referent.add(referent, key)
-        if referents:
-            self._referents[key] = referents
+    def _outdate(self, key: ObjectKey) -> None:
+        """What it refers to has changed."""
+        if (followed := self._followed.get(key)) is not None:
+            followed.asked = ()
 
     # One ScaledJob.
 
@@ -163,7 +137,7 @@ class ScaledJobs:
         """Its Jobs go with it: the garbage collector's work."""
         self._followed.pop(key, None)
         self.poller.remove(Owner(SCALED_JOB.kind, key))
-        self._refer(key, frozenset())
+        self._referring.forget(key)
 
     async def _place(self, obj: Json, followed: Followed) -> float | None:
         """Tells the poller what to read, where that has changed; returns when to look again."""
@@ -171,33 +145,11 @@ class ScaledJobs:
         asked = obj["metadata"]["uid"], obj["spec"], options
         if asked == followed.asked:
             return None
-        triggers, troubles, again_s = await self._resolve(obj)
-        self.poller.place(Owner(SCALED_JOB.kind, key), triggers, options.polling_interval_s, troubles)
-        followed.asked, followed.polling_s = asked if again_s is None else (), options.polling_interval_s
-        return again_s
-
-    async def _resolve(self, obj: Json) -> tuple[list[Trigger], Mapping[int, str], float | None]:
-        triggers: list[Trigger] = []
-        troubles: dict[int, str] = {}
-        referents: set[Referent] = set()
-        times: list[float] = []
-        now = self._clock.monotonic()
-        for trigger in triggers_of(obj):
-            try:
-                found = await resolve(self._world, trigger, authentication_of(obj, trigger.index), pod_spec_of(obj))
-            except (Unresolved, NotYetResolved) as error:
-                referents |= error.referents
-                triggers.append(trigger)
-                troubles[trigger.index] = masked(str(error), trigger)
-                if isinstance(error, TemporaryError):
-                    times.append(now + (error.retry_after_s or RETRY_S))
-                continue
-            referents |= found.referents
-            if found.expires_at is not None:
-                times.append(found.expires_at)
-            triggers.append(replace(trigger, auth=found.auth, env=found.env, pod_identity=found.pod_identity))
-        self._refer(key_of(obj), frozenset(referents))
-        return triggers, troubles, max(0.1, min(times) - now) if times else None
+        of = partial(authentication_of, obj)
+        found = await self._referring.resolve(key, triggers_of(obj), of, pod_spec_of(obj))
+        self.poller.place(Owner(SCALED_JOB.kind, key), found.triggers, options.polling_interval_s, found.troubles)
+        followed.asked, followed.polling_s = asked if found.again_s is None else (), options.polling_interval_s
+        return found.again_s
 
     async def _clean_up(self, obj: Json, jobs: Sequence[Json]) -> bool:
         """Deletes Jobs of an older document, and ended ones that are too many; whether there were any."""

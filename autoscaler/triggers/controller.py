@@ -7,7 +7,8 @@ replicas it began with can be put back before it goes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,18 +16,16 @@ import structlog
 from autoscaler.triggers.documents import TargetKey, authentication_of, scaling_spec, target_key, triggers_of
 from autoscaler.triggers.loop import Floor, Loop
 from autoscaler.triggers.making import Lookup, Maker, load_definition
-from autoscaler.triggers.masking import masked
+from autoscaler.triggers.referring import Found, Referring
 from autoscaler.triggers.scaled import Plan
 from autoscaler.triggers.targets import Targets, latest_revision
-from core.errors import NotFound, PermanentError, TemporaryError
+from core.errors import NotFound, PermanentError
 from core.multimap import Multimap
-from core.reconcile.controller import Controller, Keys, Watched
+from core.reconcile.controller import Controller, Watched
 from core.reconcile.events import Recorder
 from core.resources.child_names import child_name
-from core.resources.core_v1 import CONFIG_MAP, SECRET
 from core.resources.keda import ACTIVE, SCALED_OBJECT
 from core.resources.keda_annotations import FINALIZER, SCALED_OBJECT_NAME
-from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_triggers import authentications_types, triggers_types
 from core.resources.meta import Json, Kind, ObjectKey, controller_of, key_of
 from core.resources.serving import CONFIGURATION, REVISION, SERVICE
@@ -35,10 +34,7 @@ from core.resources.workloads import DEPLOYMENT
 from core.stats import RevisionKey
 from core.store.base import EventType, WatchEvent
 from core.tasks import Started, run_together
-from scalers.auth.lookup import Referent, is_another
-from scalers.authentication import NotYetResolved, Unresolved, resolve
 from scalers.base import World
-from scalers.readings import Trigger
 
 log = structlog.get_logger()
 
@@ -71,15 +67,12 @@ class ScaledObjects:
         self._recorder = Recorder(world.store, world.clock, COMPONENT)
         self.loop = Loop(world.store, world.clock, Maker(world, look_up).make, self._recorder, floor)
         self._targets = Targets(world.store, self.loop.see, self._target_changed)
-        self._by_referent: Multimap[Referent, ObjectKey] = Multimap()
-        self._referents: dict[ObjectKey, frozenset[Referent]] = {}
+        self._referring = Referring(world)
         self._by_target: Multimap[TargetKey, ObjectKey] = Multimap()
         self._target: dict[ObjectKey, TargetKey] = {}
         self._ages: dict[ObjectKey, tuple[str, str]] = {}  # the eldest of a target's ScaledObjects scales it
         self._original: dict[ObjectKey, int] = {}
-        referred = (SECRET, CONFIG_MAP, TRIGGER_AUTHENTICATION, CLUSTER_TRIGGER_AUTHENTICATION)
-        watches = [Watched(SCALED_OBJECT, _if_asked)]
-        watches += [Watched(kind, self._referring(kind), changes_only=True) for kind in referred]
+        watches = [Watched(SCALED_OBJECT, _if_asked), *self._referring.watches()]
         self._controller = Controller("scaledobjects", world.store, self._reconcile, watches, world.clock)
 
     async def run(self, started: Started) -> None:
@@ -93,25 +86,12 @@ class ScaledObjects:
 
     # Whom a change concerns.
 
-    def _referring(self, kind: Kind[Any]) -> Keys:
-        def keys(event: WatchEvent) -> Iterable[ObjectKey]:
-            return self._by_referent.of(Referent(kind, key_of(event.object))) if is_another(event) else ()
-
-        return keys
-
     def _target_changed(self, target: TargetKey) -> None:
         for key in self._by_target.of(target):
             self._controller.enqueue(key)
 
-    def _attach(self, key: ObjectKey, target: TargetKey | None, referents: frozenset[Referent]) -> None:
+    def _attach(self, key: ObjectKey, target: TargetKey | None) -> None:
         """Remembers whose changes concern it."""
-        before = self._referents.pop(key, frozenset())
-        for referent in before - referents:
-            self._by_referent.discard(referent, key)
-        for referent in referents - before:
-            self._by_referent.add(referent, key)
-        if referents:
-            self._referents[key] = referents
         was = self._target.pop(key, None)
         if target is not None:
             self._target[key] = target
@@ -134,7 +114,7 @@ class ScaledObjects:
         self._targets.begin()
         obj = await self._mark(obj)
         self._ages[key] = obj["metadata"].get("creationTimestamp", ""), key.name
-        self._attach(key, target_key(obj), self._referents.get(key, frozenset()))
+        self._attach(key, target_key(obj))
         plan, again_s = await self._plan(obj)
         self.loop.place(plan)
         if plan.deployment:
@@ -161,12 +141,11 @@ class ScaledObjects:
     async def _plan(self, obj: Json) -> tuple[Plan, float | None]:
         """What is to be done for it, and when to look again."""
         key, target = key_of(obj), target_key(obj)
-        problem, found, again_s = "", _Found(), None
-        triggers: list[Trigger] = []
-        troubles: dict[int, str] = {}
+        problem, found, referred = "", _Found(), Found()
         try:
             found = await self._find(key, target)
-            triggers, troubles, again_s = await self._resolve(obj, found)
+            of = partial(authentication_of, obj)
+            referred = await self._referring.resolve(key, triggers_of(obj), of, found.pods)
         except PermanentError as error:
             problem = f"{WRONG_TARGET}: {error}"
         now, wall = self._clock.monotonic(), self._clock.wall()
@@ -179,8 +158,8 @@ class ScaledObjects:
             target=target,
             deployment=found.deployment,
             revision=found.revision,
-            triggers=triggers,
-            troubles=troubles,
+            triggers=referred.triggers,
+            troubles=referred.troubles,
             problem=problem,
             created_at=None if created is None else now - (wall - created),
             last_active=_last_active(obj, now, wall),
@@ -188,7 +167,7 @@ class ScaledObjects:
             types=triggers_types(said),
             authentications=authentications_types(said),
         )
-        return plan, again_s
+        return plan, referred.again_s
 
     async def _find(self, key: ObjectKey, target: TargetKey) -> _Found:
         """PermanentError: there is nothing to scale, until it changes."""
@@ -219,31 +198,6 @@ class ScaledObjects:
             return _Found()  # none is ready yet
         name = child_name(revision, "-deployment")
         return _Found(name, RevisionKey(target.namespace, revision), obj["spec"])
-
-    async def _resolve(self, obj: Json, found: _Found) -> tuple[list[Trigger], dict[int, str], float | None]:
-        """Its triggers with all that they refer to, what is wrong with which, and when something expires."""
-        triggers: list[Trigger] = []
-        troubles: dict[int, str] = {}
-        referents: set[Referent] = set()
-        times: list[float] = []
-        now = self._clock.monotonic()
-        for trigger in triggers_of(obj):
-            try:
-                resolved = await resolve(self._world, trigger, authentication_of(obj, trigger.index), found.pods)
-            except (Unresolved, NotYetResolved) as error:
-                referents |= error.referents
-                triggers.append(trigger)
-                troubles[trigger.index] = masked(str(error), trigger)
-                if isinstance(error, TemporaryError):
-                    times.append(now + (error.retry_after_s or RETRY_S))
-                continue
-            referents |= resolved.referents
-            if resolved.expires_at is not None:
-                times.append(resolved.expires_at)
-            triggers.append(replace(trigger, auth=resolved.auth, env=resolved.env, pod_identity=resolved.pod_identity))
-        key = key_of(obj)
-        self._attach(key, self._target.get(key), frozenset(referents))
-        return triggers, troubles, max(0.1, min(times) - now) if times else None
 
     def _original_of(self, obj: Json, found: _Found) -> int | None:
         key, told = key_of(obj), (obj.get("status") or {}).get("originalReplicaCount")
@@ -289,7 +243,8 @@ class ScaledObjects:
         self.loop.remove(key)
         self._ages.pop(key, None)
         self._original.pop(key, None)
-        self._attach(key, None, frozenset())
+        self._referring.forget(key)
+        self._attach(key, None)
 
 
 def _if_asked(event: WatchEvent) -> Iterable[ObjectKey]:
