@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from core.clients.external_scaler_access import UNIMPLEMENTED, ExternalScalerAccess
 from core.clients.external_scaler_messages import MetricSpec, MetricValue, ScaledObjectRef
+from core.clients.loading import load_client
 from core.errors import PermanentError, TemporaryError
 from core.settings.declaration import Text, Truth
 from scalers.base import Definition, Tell, World
-from scalers.clients import load_client
 from scalers.params import AUTH, FROM_ENV, Parameters, param
 from scalers.readings import MetricType, Reading, Target, Trigger
 from scalers.service_addresses import addresses_of
@@ -109,7 +109,9 @@ class ExternalScaler:
         async with self._connecting:
             access = await self._access()
             if self._client is None or access != self._lent:
-                module = await load_client("core.clients.external_scaler", DEFINITIONS["external"].extra)
+                module = await load_client(
+                    "core.clients.external_scaler", "external scalers", DEFINITIONS["external"].extra
+                )
                 client = self._world.pools.borrow(_pool_key(access), lambda: module.ExternalScalerClient(access))
                 before, self._lent, self._client = self._lent, access, client
                 if before is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 import yaml
 
+from core.clients.loading import load_client
 from core.clock import SystemClock
 from core.resources.kinds import KINDS
 from core.resources.meta import Json, Kind, ObjectKey
@@ -24,7 +25,6 @@ from pilotlight.cli.session import Session, UsageProblem
 from pilotlight.scaler_check import Beside, Checker, MetricReport, ObjectReport, as_json
 from pilotlight.scaler_service import ScalerService
 from scalers.base import AnyDefinition, World
-from scalers.clients import load_client
 from scalers.pools import Pools
 from scalers.registry import SCALERS, definition_of
 from scalers.tables import Row, markdown, rows_of
@@ -190,7 +190,7 @@ def serve_command(
 async def _serve(
     address: str, tls: tuple[Path | None, Path | None, Path | None], secrets: Path | None, interval_s: float
 ) -> None:
-    module = await load_client("core.clients.external_scaler_server", "external")
+    module = await load_client("core.clients.external_scaler_server", "external scalers", "external")
     certificate, key, client_ca = (None if path is None else path.read_text() for path in tls)
     terms: ServerTls | None = None
     if certificate is not None:
