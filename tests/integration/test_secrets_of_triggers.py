@@ -376,5 +376,8 @@ def test_a_secret_that_is_changed_is_used_at_once(platform: Platform) -> None:
         assert replicas() == 3  # not known is not zero
         user.patch(f"{SPACE}/secrets/orders", {"stringData": {"token": "second"}})
         user.until("it is let in again", lambda: ready("True"), WHOLE_TURN_S)
-        users = user.get(f"{OWN}/triggerauthentications/orders")["status"]
-        assert users == {"scaledobjects": "orders"}
+
+        def users() -> Json | None:
+            return user.get(f"{OWN}/triggerauthentications/orders").get("status")
+
+        user.until("it names its user", lambda: users() == {"scaledobjects": "orders"})
