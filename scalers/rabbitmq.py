@@ -129,7 +129,7 @@ def read_depth(waiting: int, counts: QueueCounts | Uncounted, empty_s: float) ->
     """`empty_s`: for how long no message has been seen to wait."""
     if isinstance(counts, Uncounted):
         quality = Quality.PARTIAL if counts.missed else Quality.WHOLE
-        return Reading(float(waiting), quality=quality, note=f"unacknowledged messages are not counted: {counts.why}")
+        return Reading(float(waiting), quality=quality, caveat=f"unacknowledged messages are not counted: {counts.why}")
     total = waiting + counts.unacknowledged
     reading = Reading(
         float(total),

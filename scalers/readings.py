@@ -92,6 +92,7 @@ class Reading:
     produced: float | None = None
     consumed: float | None = None
     note: str = ""  # for people: what was left out, or assumed
+    caveat: str = ""  # what is never counted as things are: conditions tell it
 
     @property
     def activity(self) -> float:

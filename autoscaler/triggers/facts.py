@@ -25,6 +25,7 @@ class MetricFacts:
     type: str
     active: bool | None
     error: str = ""
+    caveat: str = ""
     circuit: State = field(default=State.CLOSED, compare=False)
     failures: int = field(default=0, compare=False)
 
@@ -79,6 +80,7 @@ def gather(scaled: Scaled, sources: Sequence[Source], now: float, wall: float) -
                 type=sample.type,
                 active=activity.get(sample.metric),
                 error=sample.error,
+                caveat=sample.reading.caveat if sample.reading is not None else "",
                 circuit=source.circuit.state,
                 failures=sample.failures,
             )

@@ -56,7 +56,8 @@ def ready(facts: Facts) -> Told:
     if facts.problem:
         return FALSE, CHECK_FAILED, facts.problem
     if not facts.failing:
-        return TRUE, READY_REASON, READY_MESSAGE
+        caveats = "; ".join(f"{metric.name}: {metric.caveat}" for metric in facts.metrics if metric.caveat)
+        return TRUE, READY_REASON, f"{READY_MESSAGE}, but {caveats}" if caveats else READY_MESSAGE
     wrong = "; ".join(f"{metric.name}: {metric.error}" + _circuit(metric.circuit) for metric in facts.failing)
     if facts.active or facts.has_fallback:
         return UNKNOWN, PARTIAL_ERROR, f"{PARTIAL_MESSAGE}: {wrong}"

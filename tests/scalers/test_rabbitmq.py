@@ -129,7 +129,7 @@ def test_an_empty_queue_proves_nothing_before_statistics_had_their_time() -> Non
 def test_what_consumers_hold_may_be_unknown(missed: bool, quality: Quality) -> None:
     reading = read_depth(3, Uncounted("it does not answer", missed), 0.0)
     assert (reading.value, reading.in_flight, reading.quality) == (3, None, quality)
-    assert reading.note == "unacknowledged messages are not counted: it does not answer"
+    assert reading.caveat == "unacknowledged messages are not counted: it does not answer"
 
 
 def test_amqp_without_a_management_api_says_so(rabbitmq: Rabbitmq, vhost: str) -> None:
@@ -140,7 +140,7 @@ def test_amqp_without_a_management_api_says_so(rabbitmq: Rabbitmq, vhost: str) -
                 scaler = scaler_of(by_amqp(rabbitmq, vhost, managementHost=where))
                 reading = await reading_of(scaler)
                 assert (reading.value, reading.in_flight, reading.quality) == (2, None, Quality.WHOLE)
-                assert reading.note.startswith("unacknowledged messages are not counted: ")
+                assert reading.caveat.startswith("unacknowledged messages are not counted: ")
                 assert words in reading.note
                 await scaler.close()
 

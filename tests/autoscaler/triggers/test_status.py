@@ -25,6 +25,14 @@ def facts(*metrics: MetricFacts, active: bool | None = True, **more: object) -> 
     return replace(Facts(TARGET, metrics=metrics, decided=True, active=active), **more)  # type: ignore[arg-type]
 
 
+def test_what_is_never_counted_is_told_by_the_condition() -> None:
+    condition, reason, message = status.ready(
+        facts(replace(LAG, caveat="unacknowledged messages are not counted: why"))
+    )
+    assert (condition, reason) == ("True", "ScaledObjectReady")
+    assert message.endswith(", but s0-kafka-orders: unacknowledged messages are not counted: why")
+
+
 @pytest.mark.parametrize(
     ("found", "ready", "active"),
     [
