@@ -1,6 +1,6 @@
 """A Deployment of real Kafka consumers that follows its lag on a whole platform: from none to the partitions, and back.
 
-The document is examples/kafka-lag, applied by the real kubectl as its README says.
+The document is examples/lag/kafka.yaml, applied by the real kubectl as its README says.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tests.support.user import User
 
 pytestmark = pytest.mark.kubectl
 
-EXAMPLE = Path(__file__).parents[2] / "examples/kafka-lag"
-DEPLOYMENT = "apis/apps/v1/namespaces/default/deployments/orders"
-SCALED = "apis/keda.sh/v1alpha1/namespaces/default/scaledobjects/orders"
+EXAMPLE = Path(__file__).parents[2] / "examples/lag"
+DEPLOYMENT = "apis/apps/v1/namespaces/default/deployments/kafka-orders"
+SCALED = "apis/keda.sh/v1alpha1/namespaces/default/scaledobjects/kafka-orders"
 ORDERS = 60
 PARTITIONS = 3
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def orders(platform: Platform) -> Iterator[Orders]:
     """The example, with consumers of a topic of its own; it is taken away afterwards."""
     found = Orders()
     found.make()
-    text = (EXAMPLE / "consumers.yaml").read_text()
+    text = (EXAMPLE / "kafka.yaml").read_text()
     for old, new in {
         "/path/to": str(EXAMPLE.parents[1]),
         "localhost:9092": kafka_server().bootstrap,
@@ -83,8 +83,8 @@ def orders(platform: Platform) -> Iterator[Orders]:
         "value: orders": f"value: {found.topic}",
         "consumerGroup: orders": f"consumerGroup: {found.topic}",
         "topic: orders": f"topic: {found.topic}",
-        "cooldownPeriod: 10": "cooldownPeriod: 2",
-        "stabilizationWindowSeconds: 10": "stabilizationWindowSeconds: 2",
+        "cooldownPeriod: 5": "cooldownPeriod: 2",
+        "stabilizationWindowSeconds: 5": "stabilizationWindowSeconds: 2",
     }.items():
         assert old in text
         text = text.replace(old, new)
@@ -133,7 +133,7 @@ def test_from_none_to_the_partitions_and_back(platform: Platform, user: User, or
     for round_ in (1, 2):
         orders.write(ORDERS)
         seen = series(user, orders, round_ * ORDERS)
-        assert seen[0] == PARTITIONS, "at once, and as many as there are partitions: 60 / 5 would be 12"
+        assert seen[0] == PARTITIONS, "at once, and as many as there are partitions: 60 / 10 would be 6"
         assert seen == sorted(seen, reverse=True), "and then fewer and fewer"
         assert orders.done() == round_ * ORDERS
     conditions = {each["type"]: each["status"] for each in user.get(SCALED)["status"]["conditions"]}

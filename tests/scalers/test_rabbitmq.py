@@ -85,7 +85,7 @@ def test_messages_count_until_they_are_acknowledged(
             await work.take("q", 7)
             work.finish()
             reading = await read_until(scaler, lambda r: r.value == 0 and r.quality is Quality.WHOLE)
-            assert (reading.in_flight, reading.note) == (0, "")
+            assert (reading.in_flight, reading.caveat) == (0, "")
             await read_until(scaler, lambda reading: (reading.produced, reading.consumed) == (12, 12))
             await scaler.close()
 
@@ -141,7 +141,7 @@ def test_amqp_without_a_management_api_says_so(rabbitmq: Rabbitmq, vhost: str) -
                 reading = await reading_of(scaler)
                 assert (reading.value, reading.in_flight, reading.quality) == (2, None, Quality.WHOLE)
                 assert reading.caveat.startswith("unacknowledged messages are not counted: ")
-                assert words in reading.note
+                assert words in reading.caveat
                 await scaler.close()
 
     run(body())
@@ -263,7 +263,7 @@ def test_a_host_may_be_a_service_of_the_platform(rabbitmq: Rabbitmq, vhost: str,
             for url in (f"amqp://guest:guest@{host}/{vhost}", f"http://guest:guest@{host}:15672/{vhost}"):
                 scaler = scaler_of({"host": url, "queueName": "q"}, world)
                 reading = await read_until(scaler, lambda reading: reading.value == 3 and reading.in_flight == 0)
-                assert reading.note == ""
+                assert reading.caveat == ""
                 await scaler.close()
         await world.store.close()
 
@@ -335,7 +335,7 @@ def test_a_user_without_the_tag_has_rights_in_amqp_alone(
                     await reading_of(scaler)
                 assert words in str(failed.value)
             else:
-                assert words in (await reading_of(scaler)).note
+                assert words in (await reading_of(scaler)).caveat
             await scaler.close()
 
     run(body())
