@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from core.clients.http import HttpClient, HttpRequest
 from core.clock import Clock
 from core.errors import TemporaryError
 from core.stats import InstanceKey, InstanceLoads
 from deploy.containers import ContainerLoop
 from deploy.probing import resolve_port
 from deploy.work_reports import AskFile, AskHttp, Question, in_words, read_answer
+
+if TYPE_CHECKING:
+    from core.clients.http import HttpClient
 
 PERIOD_S: Final = 0.5
 COMMAND_PERIOD_S: Final = 5.0
@@ -42,7 +44,7 @@ class Working:
         """Asks for as long as it runs; where nothing is to be asked it ends."""
         if self._question is None:
             return
-        async with HttpClient(1) as http:
+        async with make_client() as http:
             while True:
                 if (loop := self._look()) is not None and loop.is_running:
                     said = in_words(await self._ask(self._question, loop, http))
@@ -71,7 +73,7 @@ class Working:
             waiting.cancel()
 
     async def _finished(self, question: Question) -> None:
-        async with HttpClient(1) as http:
+        async with make_client() as http:
             while (loop := self._look()) is not None and loop.is_running:
                 if await self._ask(question, loop, http) == 0:
                     return
@@ -98,11 +100,19 @@ class Working:
         return read_answer(output) if code == 0 else None
 
 
+def make_client() -> HttpClient:
+    from core.clients.http import HttpClient  # here, for few Pods say what they have in hand, and `up` must start fast
+
+    return HttpClient(1)
+
+
 async def _ask_http(question: AskHttp, loop: ContainerLoop, http: HttpClient) -> int | None:
     where = loop.ties.where
     port = resolve_port(question.port or None, loop.document, where)
     if port is None:
         return None
+    from core.clients.http import HttpRequest
+
     address = f"{where.host}:{port}"
     answer = await http.send(HttpRequest(f"http://{address}{question.path}", address, timeout_s=TIMEOUT_S))
     return read_answer(answer.body[:ANSWER_BYTES_MAX].decode(errors="replace")) if answer.status == 200 else None

@@ -23,7 +23,6 @@ from core.resources.meta import Json, Kind, ObjectKey
 from scalers.auth.environment import Workload, read_variables
 from scalers.auth.files import read_file, read_parameters
 from scalers.auth.lookup import Lookup, Referent, edit
-from scalers.auth.vault import read_vault
 from scalers.base import World
 from scalers.params import FROM_ENV
 from scalers.readings import Trigger
@@ -214,6 +213,8 @@ class _Resolving:
 
     async def _vault(self, path: str, vault: Json) -> None:
         """One visit for all triggers that want the same of it."""
+        from scalers.auth.vault import read_vault  # here, for it brings an HTTP client along, and `up` must start fast
+
         key = "vault", path, sha256(orjson.dumps(vault, option=orjson.OPT_SORT_KEYS)).digest()
         world = self._world
         found, good_until = await world.answers.get(key, world.clock, lambda: read_vault(vault, path))
