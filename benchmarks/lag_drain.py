@@ -7,8 +7,8 @@ and then, to one of them; whatever else is cut off in the middle of a message, t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import random
 import signal
 import sys
 import tempfile
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.lag_wake import DEPLOYMENTS, SCALED_OBJECTS, Watched, watched
-from benchmarks.platform import Platform, platform, processes
+from benchmarks.platform import Platform, platform
 from benchmarks.report import Row
 from core.clients.kafka_admin import Admin
 from core.clients.kafka_producer import Producer
@@ -28,7 +28,7 @@ from tests.support.kafka import KafkaServer, kafka_server
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", "10000"))
 PARTITIONS, THRESHOLD = 8, 100
 WORK_S = 0.004
-KILLS, KILL_EVERY_S = 5, 1.5
+KILLS, KILL_EVERY_S = 5, 0.7
 DRAINED_S_MAX = 240.0
 PROGRAM = Path(__file__).parent / "programs" / "consumer.py"
 NAME = "drain"
@@ -97,7 +97,7 @@ async def drain(running: Platform, server: KafkaServer, notes: Path) -> Drained:
             began = time.perf_counter()
             await producer.send([Outgoing(text, text, ()) for text in texts])
             await asyncio.to_thread(watch.wait, lambda replicas: replicas > 0, began)
-            await kill_some(running, found)
+            await kill_some(notes, found)
             await until_zero(watch)
             found.took_s = time.perf_counter() - began
             found.most = max(replicas for _, replicas in watch.seen)
@@ -107,14 +107,22 @@ async def drain(running: Platform, server: KafkaServer, notes: Path) -> Drained:
     return found
 
 
-async def kill_some(running: Platform, found: Drained) -> None:
-    for _ in range(KILLS):
+async def kill_some(notes: Path, found: Drained) -> None:
+    """Each in the middle of a message: the one that began the last."""
+    while len(found.killed) < KILLS:
         await asyncio.sleep(KILL_EVERY_S)
-        pids = [pid for pid in processes(running.pid) if PROGRAM.name in _command(pid)]
-        if pids:
-            victim = random.choice(pids)
-            os.kill(victim, signal.SIGKILL)
-            found.killed.add(victim)
+        last = await asyncio.to_thread(last_line, notes)
+        if last.startswith("begin "):
+            victim = int(last.split()[2])
+            if victim not in found.killed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+                    found.killed.add(victim)
+
+
+def last_line(notes: Path) -> str:
+    lines = notes.read_text().splitlines() if notes.exists() else []
+    return lines[-1] if lines else ""
 
 
 async def until_zero(watch: Watched) -> None:
@@ -123,13 +131,6 @@ async def until_zero(watch: Watched) -> None:
         if time.perf_counter() > deadline:
             raise TimeoutError(f"replicas are {watch.seen[-1][1]}")
         await asyncio.sleep(0.1)
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def judge(lines: Iterable[str], killed: set[int]) -> tuple[int, int, int]:
