@@ -28,7 +28,7 @@ import pytest
 BIN: Final = Path("/usr/lib/rabbitmq/bin")
 MISSING: Final = "no RabbitMQ: apt-get install rabbitmq-server (tests/support/need.sh does)"
 _UP_S: Final = 60.0
-_NOTED_S: Final = 1.2
+_NOTED_S: Final = 2.5
 _numbers = itertools.count(1)
 _CONF: Final = """loopback_users.guest = true
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -80,8 +80,9 @@ class Rabbitmq:
     def kill(self) -> None:
         """kill -9: it writes nothing more, and closes nothing.
 
-        RabbitMQ notes a new quorum queue in a file that is written twice a second. One that it has not noted comes
-        back without a leader, for ever; that is not what tests are about.
+        RabbitMQ notes a new quorum queue in a file that is written twice a second; one that it has not noted comes
+        back without a leader, for ever. Queues and bindings are in Mnesia's log, which Erlang writes within two
+        seconds; one that it has not written is gone. That is not what tests are about.
         """
         time.sleep(_NOTED_S)
         _end(self._server)
