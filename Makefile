@@ -28,7 +28,7 @@ demo: install ## watch a function wake, scale with a burst and sleep again; then
 
 test: $(VENV)/installed-dev ## install what the tests need and run them all
 	tests/support/need.sh
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 soak: $(VENV)/installed-dev ## ten thousand seeds of faults, three times (make soak SEEDS=7 SEED_COUNT=1 plays one again)
 	$(BIN)/python -m tests.scenarios.test_event_log $(SEEDS) $(SEED_COUNT)
