@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from core.clients import rabbitmq_wire as wires
 from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_terms import Content, Exchange, Queue, RabbitmqDown, RabbitmqRefused, Received, Thing
-from core.clients.rabbitmq_wire import Mailbox, Wire
+from core.clients.rabbitmq_wire import Mailbox, Reading, Wire
 from core.errors import TooManyRequests
 
 T = TypeVar("T")
@@ -118,12 +118,16 @@ class Session:
         A consumer that RabbitMQ ends, because the queue was deleted, ends the session.
         """
         consumer = Consumer(self, self._require(), heard)
-        await self._ask(lambda wire: wires.consume(wire, queue, prefetch, consumer.hear))
+        try:
+            await self._ask(lambda wire: wires.consume(wire, consumer.reading, queue, prefetch, consumer.hear))
+        except BaseException:
+            consumer.drop()  # it may be reading already, and would keep what it gets from all others
+            raise
         return consumer
 
-    async def leave(self, channel: Any) -> None:
+    async def leave(self, reading: Reading) -> None:
         """A consumer's."""
-        await self._ask(lambda _: wires.leave(channel))
+        await self._ask(lambda _: wires.leave(reading))
 
     # -- for the wire, on the loop -------------------------------------------------------------------------------------
 
@@ -181,28 +185,32 @@ class Consumer:
         self._session = session
         self._wire = wire
         self._heard: Heard | None = heard
-        self._channel: Any = None
+        self.reading = Reading()
 
     @property
     def alive(self) -> bool:
         return self._session.alive
 
-    def hear(self, channel: Any, received: Received | None) -> None:
-        """From the wire: a message, or first of all the channel."""
-        self._channel = channel
-        if received is not None and self._heard is not None:
+    def hear(self, received: Received) -> None:
+        """From the wire."""
+        if self._heard is not None:
             self._heard(self, received)
 
     def ack(self, tag: int) -> None:
         """Where the session has ended it does nothing: the message comes again."""
         if self._session.alive:
-            self._wire.calls.put(partial(wires.ack, self._channel, tag))
+            self._wire.calls.put(partial(self.reading.ack, tag))
+
+    def drop(self) -> None:
+        """Hears nothing more; what was not acknowledged goes back into the queue, soon."""
+        self._heard = None
+        self._wire.calls.put(self.reading.drop)
 
     async def cancel(self) -> None:
-        """Hears nothing more; what was not acknowledged goes back into the queue."""
+        """Hears nothing more; what was not acknowledged is back in the queue."""
         self._heard = None
         with contextlib.suppress(RabbitmqDown, RabbitmqRefused):
-            await self._session.leave(self._channel)
+            await self._session.leave(self.reading)
 
 
 Heard: TypeAlias = Callable[[Consumer, Received], None]

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from core.clients.rabbitmq_access import Access
 from core.clients.rabbitmq_probe import Probe
@@ -42,7 +42,6 @@ ANSWER_S: Final = 15.0
 """To anything but a message: a quorum queue without a leader never answers who wants to consume."""
 CONFIRM_S: Final = 30.0
 """How long a published message may go unconfirmed: a quorum that has no majority says nothing."""
-Hear: TypeAlias = Callable[[Any, Received | None], None]
 _REFUSALS: Final = (403, 530)  # of a connection: user, virtual host
 
 
@@ -225,7 +224,7 @@ class Wire:
 
     async def open_channel(self) -> _Channel:
         opened = self._loop.create_future()
-        raw = self._connection.channel(on_open_callback=partial(_give, opened))
+        raw = self._connection.channel(on_open_callback=partial(_give_channel, opened))
         channel = _Channel(raw, self._loop)
         await opened
         return channel
@@ -261,40 +260,51 @@ async def depth(wire: Wire, queue: str) -> int:
     return found
 
 
-async def consume(wire: Wire, queue: str, prefetch: int, hear: Hear) -> None:
-    """`hear` is told of the channel, which `ack` and `leave` are given, and then of each message."""
+@dataclass(slots=True, eq=False)
+class Reading:
+    """A queue being read, or about to be. Made elsewhere, so that whoever loses interest can say so at any moment."""
+
+    channel: Any = None
+    unwanted: bool = False
+
+    def drop(self) -> None:
+        """What was not acknowledged goes back into the queue."""
+        self.unwanted = True
+        if self.channel is not None and self.channel.is_open:
+            self.channel.close()
+
+    def ack(self, tag: int) -> None:
+        if self.channel.is_open:
+            self.channel.basic_ack(tag)
+
+
+async def consume(wire: Wire, reading: Reading, queue: str, prefetch: int, heard: Callable[[Received], None]) -> None:
     channel = await wire.open_channel()
-    raw = channel.raw
-    wire.tell(hear, raw, None)
-    await channel.ask(raw.basic_qos, prefetch_count=prefetch)
+    raw = reading.channel = channel.raw
+    if reading.unwanted:
+        raw.close()
+        return
 
     def on_message(_: Any, method: Any, properties: Any, body: bytes) -> None:
-        wire.tell(hear, raw, Received(_content(properties, body), method.delivery_tag))
+        wire.tell(heard, Received(_content(properties, body), method.delivery_tag))
 
     def on_close(_: Any, error: BaseException) -> None:
         if not isinstance(error, _pika("exceptions").ChannelClosedByClient):
             wire.lose(_sentence(error))
 
+    await channel.ask(raw.basic_qos, prefetch_count=prefetch)
     raw.add_on_cancel_callback(lambda _: wire.lose(f"queue {queue} was deleted"))
-    try:
-        await channel.ask(raw.basic_consume, queue=queue, on_message_callback=on_message)
-    except asyncio.CancelledError:
-        if raw.is_open:
-            raw.close()
-        raise
+    await channel.ask(raw.basic_consume, queue=queue, on_message_callback=on_message)
     raw.add_on_close_callback(on_close)
 
 
-def ack(channel: Any, tag: int) -> None:
-    if channel.is_open:
-        channel.basic_ack(tag)
-
-
-async def leave(channel: Any) -> None:
-    if channel.is_open:
+async def leave(reading: Reading) -> None:
+    """Like `drop`, and back when RabbitMQ knows."""
+    channel = reading.channel
+    if channel is not None and channel.is_open:
         closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         channel.add_on_close_callback(lambda *_: _give(closed, None))
-        channel.close()
+        reading.drop()
         await closed
 
 
@@ -410,6 +420,14 @@ async def _make(channel: _Channel, thing: Thing) -> None:
 def _give(future: asyncio.Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
+
+
+def _give_channel(opened: asyncio.Future[Any], channel: Any) -> None:
+    """Or close it, where nobody waits for it any more."""
+    if opened.done():
+        channel.close()
+    else:
+        opened.set_result(channel)
 
 
 def _pika(name: str) -> Any:

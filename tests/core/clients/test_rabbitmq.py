@@ -44,6 +44,12 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def until_depth(session: Session, queue: str, depth: int) -> None:
+    async with asyncio.timeout(20):
+        while await session.depth(queue) != depth:
+            await asyncio.sleep(0.005)
+
+
 def test_what_is_published_and_confirmed_is_heard_with_all_it_had(rabbitmq: Rabbitmq, vhost: str) -> None:
     async def use(session: Session) -> None:
         await session.declare(Exchange("x"), Queue("q"), Binding("x", "q", "key"))
@@ -124,6 +130,31 @@ def test_no_more_is_heard_than_prefetched_and_what_is_not_acknowledged_comes_aga
         await session.consume("q", 10, lambda _, received: again.append(received))
         await until(lambda: len(again) == 4)
         assert sorted(each.content.body for each in again) == [b"1", b"2", b"3", b"4"]
+
+    with_session(rabbitmq, vhost, use)
+
+
+def test_whoever_is_cancelled_while_it_begins_to_consume_keeps_no_message(rabbitmq: Rabbitmq, vhost: str) -> None:
+    """The first message may be here before the answer is; and the answer may come with the cancellation."""
+
+    async def use(session: Session) -> None:
+        await session.declare(Queue("q"))
+        await session.publish("", "q", Content(b"1"))
+        for steps in range(30):
+            heard = asyncio.Event()
+            asked = asyncio.create_task(session.consume("q", 10, lambda *_, heard=heard: heard.set()))
+            if steps % 2:
+                await heard.wait()
+            for _ in range(1 + steps // 2):
+                await asyncio.sleep(0)
+            asked.cancel()
+            try:
+                consumer = await asked
+            except asyncio.CancelledError:
+                pass
+            else:
+                await consumer.cancel()
+            await until_depth(session, "q", 1)
 
     with_session(rabbitmq, vhost, use)
 
