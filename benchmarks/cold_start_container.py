@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ ROUNDS = 25
 BAR_MS = 15.0
 ANSWER_S_MAX = 20.0
 PORT = 8080
+PORTS = Ports()
 CONTAINER = ContainerPlan(name="main", image=IMAGE, serving=True)
 
 
@@ -45,15 +45,9 @@ async def answered(address: Address) -> None:
         await asyncio.sleep(0.001)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def engine_alone(engine: Engine, *, answers: bool = True) -> float:
     """Until the server answers, or only until the engine says that it has started it: a harder yardstick."""
-    port = free_port()
+    port = PORTS.take()
     id = await engine.create(
         {
             "Image": IMAGE,

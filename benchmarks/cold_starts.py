@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cold_start_container import engine_alone, free_port
+from benchmarks.cold_start_container import PORTS, engine_alone
 from benchmarks.cold_start_python import ASGI
 from benchmarks.platform import Platform, platform
 from benchmarks.report import Row, percentile
@@ -69,7 +69,7 @@ def row(kind: Kind, bar: str, met: bool, yardstick: str = "", **numbers: float) 
 
 def fresh_uvicorn_ms(folder: Path) -> float:
     """From the command to the first byte."""
-    port = free_port()
+    port = PORTS.take()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(folder), "main:app", "--port", str(port)]
     began = time.perf_counter()
     process = subprocess.Popen([*command, "--log-level", "critical"], stderr=subprocess.DEVNULL)

@@ -35,6 +35,11 @@ class Answers:
         return self.errors.total()
 
 
+def told(errors: Counter[str]) -> str:
+    """`no errors`, or how many of which status."""
+    return ", ".join(f"{count} x {status}" for status, count in errors.most_common()) or "no errors"
+
+
 def generate(
     addresses: Sequence[tuple[str, int]], steps: Sequence[tuple[float, float]], host: str, pinned: Sequence[str] = ()
 ) -> Answers:
