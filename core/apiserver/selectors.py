@@ -47,6 +47,19 @@ SELECTABLE: Mapping[str, Collection[str]] = {
         "source",
         "type",
     },
+    "events.events.k8s.io": {
+        "regarding.kind",
+        "regarding.namespace",
+        "regarding.name",
+        "regarding.uid",
+        "regarding.apiVersion",
+        "regarding.resourceVersion",
+        "regarding.fieldPath",
+        "reason",
+        "reportingController",
+        "type",
+    },
+    "jobs.batch": {"status.successful"},
     "secrets": {"type"},
     "namespaces": {"status.phase"},
     "services": {"spec.clusterIP", "spec.type"},
@@ -196,7 +209,10 @@ def _not_parsed(detail: str) -> BadRequest:
 
 
 def _field_text(obj: Json, path: tuple[str, ...]) -> str:
-    """The field as the text it is compared by; `source` of an Event stands for its component."""
+    """The field as the text it is compared by; `source` of an Event stands for its component, and `status.successful`
+    for how many Pods of a Job have succeeded, which may be 0 (pkg/apis/batch/v1, JobToSelectableFields)."""
+    if path == ("status", "successful"):
+        return str((obj.get("status") or {}).get("succeeded") or 0)
     value: Any = obj
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None

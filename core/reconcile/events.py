@@ -1,7 +1,8 @@
 """What happened to an object, as `kubectl describe` and `kubectl get events` show it.
 
 Controllers record; what is said again is counted on the same Event, as client-go's correlator does. Events are observed
-state: memory only, and gone an hour after they were last said.
+state: memory only, and gone an hour after they were last said. They are named after the moment, as client-go has it:
+within the second of a timestamp, the order of names is the order of what happened.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 from collections import OrderedDict
 from typing import Literal
 
 import structlog
 
 from core.clock import Clock
-from core.errors import ApiError, Expired, NotFound
+from core.errors import AlreadyExists, ApiError, Expired, NotFound
 from core.resources.core_v1 import EVENT
 from core.resources.meta import Json, ObjectKey, key_of
 from core.resources.timestamps import epoch_of, rfc3339
@@ -37,26 +39,51 @@ class Recorder:
         self._store = store
         self._clock = clock
         self._component = component
+        self._names: OrderedDict[bytes, str] = OrderedDict()  # of what was said, by its digest
 
     async def event(self, obj: Json, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Says that something happened to a stored object. Never fails: an event is told, not relied upon."""
         fresh = self._make(obj, type, reason, message[:_MESSAGE_CHARS_MAX])
-        key = key_of(fresh)
+        said = "\0".join((obj["kind"], str(key_of(obj)), obj["metadata"].get("uid", ""), type, reason, message))
+        digest = hashlib.blake2b(said.encode(), digest_size=8).digest()
+        try:
+            if not await self._count(digest, fresh):
+                await self._create(digest, fresh)
+        except ApiError as error:
+            log.warning("event not recorded", object=str(key_of(obj)), reason=reason, error=str(error))
+
+    async def _count(self, digest: bytes, fresh: Json) -> bool:
+        """Whether it was said before, and the Event of that is there."""
 
         def again(known: Json) -> Json:
             return {**known, "count": known.get("count", 1) + 1, "lastTimestamp": fresh["lastTimestamp"]}
 
+        name = self._names.get(digest)
+        if name is None:
+            return False
+        self._names.move_to_end(digest)
         try:
+            await self._store.modify(EVENT, name, fresh["metadata"]["namespace"], again)
+        except NotFound:
+            return False
+        return True
+
+    async def _create(self, digest: bytes, fresh: Json) -> None:
+        about = fresh["involvedObject"]["name"]
+        for moment in itertools.count(int(self._clock.wall() * 1e9)):
+            name = f"{about}.{moment:016x}"
             try:
-                await self._store.modify(EVENT, key.name, key.namespace, again)
-            except NotFound:
-                await self._store.create(EVENT, fresh)
-        except ApiError as error:
-            log.warning("event not recorded", object=str(key_of(obj)), reason=reason, error=str(error))
+                await self._store.create(EVENT, {**fresh, "metadata": {**fresh["metadata"], "name": name}})
+            except AlreadyExists:
+                continue
+            break
+        self._names[digest] = name
+        if len(self._names) > EVENTS_MAX:
+            self._names.popitem(last=False)
 
     def _make(self, obj: Json, type: str, reason: str, message: str) -> Json:
+        """Without a name."""
         metadata = obj["metadata"]
-        said = "\0".join((self._component, obj["kind"], metadata.get("uid", ""), type, reason, message))
         now = rfc3339(self._clock.wall())
         involved = {
             "apiVersion": obj["apiVersion"],
@@ -64,10 +91,7 @@ class Recorder:
             **{name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion") if name in metadata},
         }
         return {
-            "metadata": {
-                "name": f"{metadata['name']}.{hashlib.blake2b(said.encode(), digest_size=8).hexdigest()}",
-                "namespace": metadata.get("namespace") or "default",
-            },
+            "metadata": {"namespace": metadata.get("namespace") or "default"},
             "involvedObject": involved,
             "reason": reason,
             "message": message,

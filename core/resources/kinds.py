@@ -14,6 +14,7 @@ from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BETA2
+from core.resources.events_v1 import EVENT_V1
 from core.resources.flows import PARALLEL, SEQUENCE
 from core.resources.keda import SCALED_OBJECT
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
@@ -77,5 +78,5 @@ KINDS: tuple[Kind[Any], ...] = (
     CLUSTER_TRIGGER_AUTHENTICATION,
 )
 
-SERVED: tuple[Kind[Any], ...] = (*KINDS, EVENT_TYPE_V1BETA2, EVENT_TYPE_V1BETA1, KAFKA_SOURCE_V1BETA1)
+SERVED: tuple[Kind[Any], ...] = (*KINDS, EVENT_V1, EVENT_TYPE_V1BETA2, EVENT_TYPE_V1BETA1, KAFKA_SOURCE_V1BETA1)
 """What the API serves; of a group's versions of a kind, the first one here is the one that clients choose."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.apiserver.selectors import parse_fields, parse_labels
 from core.errors import BadRequest
+from core.resources.batch import JOB
 from core.resources.core_v1 import CONFIG_MAP, EVENT
 from core.resources.pods import POD
 
@@ -91,6 +92,18 @@ OBJECT = {
 )  # fmt: skip
 def test_fields(text: str, matches: bool) -> None:
     assert parse_fields(text).matches(OBJECT) is matches
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "matches"),
+    [
+        ({}, "status.successful=0", True),
+        ({"succeeded": 1}, "status.successful=0", False),
+        ({"succeeded": 1}, "status.successful=1", True),
+    ],
+)
+def test_jobs_by_how_many_pods_have_succeeded(status: dict[str, int], text: str, matches: bool) -> None:
+    assert parse_fields(text, JOB).matches({"metadata": {"name": "j"}, "status": status}) is matches
 
 
 def test_fields_that_are_refused() -> None:

@@ -61,6 +61,20 @@ def test_an_event_is_what_kubectl_reads() -> None:
     asyncio.run(body())
 
 
+def test_names_are_in_the_order_of_what_happened() -> None:
+    async def body() -> None:
+        store, clock = MemoryStore((*KINDS, *TEST_KINDS), FakeClock()), FakeClock()
+        book = await store.create(BOOK, make("emma"))
+        recorder = Recorder(store, clock, "librarian")
+        for page in range(20):
+            await recorder.event(book, "Normal", "Read", f"page {page} is read")  # all in one second
+        events = (await store.list(EVENT)).items
+        in_order = sorted(events, key=lambda event: str(event["metadata"]["name"]))
+        assert [event["message"] for event in in_order] == [f"page {page} is read" for page in range(20)]
+
+    asyncio.run(body())
+
+
 def test_what_is_said_again_is_counted() -> None:
     async def body() -> None:
         clock = FakeClock()
