@@ -21,6 +21,7 @@ from core.resources.keda_annotations import HPA_PREFIX, RESOURCE_TRIGGERS
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_defaults import MAX_REPLICAS, hpa_name, or_else, target_of
 from core.resources.keda_jobs import SCALED_JOB
+from core.resources.keda_validation import check_waking
 from core.resources.meta import Json, Kind, key_of
 from core.resources.quantities import parse_quantity
 from core.resources.serving import SERVICE
@@ -48,6 +49,7 @@ class ScalingAdmission:
         target = await self._find(declared, name, obj["metadata"]["namespace"]) if declared else None
         if target is not None and declared is DEPLOYMENT and not dry_run:
             errors += _check_requests(obj, target)
+        errors += check_waking(obj["spec"])
         warnings = await self._remarks(obj)
         if target is not None and declared is DEPLOYMENT:
             warnings += _strange_containers(obj, target)
@@ -147,8 +149,9 @@ def _check_requests(obj: Json, deployment: Json) -> list[FieldError]:
         errors += [
             FieldError(
                 f"spec.triggers[{index}]",
-                f"measures {resource}, but container {container['name']} of Deployment "
-                f"{deployment['metadata']['name']} requests none: set its resources.requests.{resource}",
+                f"the scaledobject has a {resource} trigger but the container {container['name']} doesn't have the "
+                f"{resource} request defined: set its resources.requests.{resource} in Deployment "
+                f"{deployment['metadata']['name']}",
             )
             for container in pod["containers"]
             if only in (None, "", container["name"]) and not _requests(container, resource)

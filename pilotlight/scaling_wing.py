@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autoscaler.jobs.controller import ScaledJobs
+from autoscaler.triggers.authentication_events import AuthenticationEvents
 from autoscaler.triggers.authentication_users import AuthenticationUsers
 from autoscaler.triggers.controller import ScaledObjects
 from autoscaler.triggers.loop import Floor
@@ -32,6 +33,7 @@ class ScalingWing:
     objects: ScaledObjects
     jobs: ScaledJobs
     users: AuthenticationUsers
+    authentications: AuthenticationEvents
 
     @property
     def controllers(self) -> Sequence[tuple[str, Service]]:
@@ -39,6 +41,7 @@ class ScalingWing:
             ("scaledobjects", self.objects.run),
             ("scaledjobs", self.jobs.run),
             ("authentication-users", self.users.run),
+            ("authentication-events", self.authentications.run),
         )
 
 
@@ -56,4 +59,5 @@ def make_scaling(
 ) -> ScalingWing:
     """`floor` is where the loop of requests hears how many a revision has at least."""
     world = World(clock, store, statistics, Pools(), usage, backlogs, **auth_places())
-    return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world), AuthenticationUsers(store, clock))
+    users, events = AuthenticationUsers(store, clock), AuthenticationEvents(store, clock)
+    return ScalingWing(world, ScaledObjects(world, floor), ScaledJobs(world), users, events)

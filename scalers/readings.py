@@ -54,6 +54,7 @@ class Trigger:
     target: TargetRef = field(default_factory=TargetRef)
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cached: bool = False  # read at the polling interval and never in between
     pod_identity: str = ""  # the provider that its authenticationRef names; empty: none
 
     @property

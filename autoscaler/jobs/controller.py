@@ -70,7 +70,7 @@ class Followed:
 
     asked: tuple[Any, ...] = ()
     polling_s: float = 0.0
-    decided_at: float = 0.0
+    decided_at: float = float("-inf")
     active: bool | None = None
     active_at: float | None = None
     told: Facts | None = None
@@ -124,7 +124,7 @@ class ScaledJobs:
         if obj is None:
             self._forget(key)
             return None
-        followed = self._followed.setdefault(key, Followed(decided_at=self._clock.monotonic()))
+        followed = self._followed.setdefault(key, Followed())
         again_s = await self._place(obj, followed)
         jobs = (await self._store.list(JOB, key.namespace, {SCALED_JOB_NAME: key.name})).items
         if await self._clean_up(obj, jobs):
@@ -152,7 +152,10 @@ class ScaledJobs:
         return found.again_s
 
     async def _clean_up(self, obj: Json, jobs: Sequence[Json]) -> bool:
-        """Deletes Jobs of an older document, and ended ones that are too many; whether there were any."""
+        """Deletes Jobs of an older document, and ended ones that are too many; whether there were any. A pause leaves
+        all that there is."""
+        if read_options(obj).paused:
+            return False
         rollout = rollout_of(obj)
         old = of_old_document(jobs, obj["metadata"].get("generation", 1)) if rollout.immediate else []
         surplus = [job for job in too_many(jobs, history_of(obj)) if job not in old]
@@ -234,11 +237,13 @@ class ScaledJobs:
         )
 
     async def _tell(self, obj: Json, followed: Followed) -> None:
-        samples = self.poller.samples(Owner(SCALED_JOB.kind, key_of(obj)))
+        owner = Owner(SCALED_JOB.kind, key_of(obj))
+        samples, sources = self.poller.samples(owner), self.poller.sources(owner)
         said = obj["spec"].get("triggers") or []
         facts = Facts(
             triggers=len(said),
             errors=tuple((sample.metric, sample.error) for sample in samples if sample.error),
+            built=tuple(dict.fromkeys(source.trigger.type for source in sources if source.scaler is not None)),
             active=followed.active,
             paused=read_options(obj).paused,
             types=triggers_types(said),

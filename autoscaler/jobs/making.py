@@ -6,7 +6,7 @@ import copy
 from typing import Final
 
 from core.resources.batch import JOB
-from core.resources.keda_annotations import SCALED_JOB_GENERATION, SCALED_JOB_NAME
+from core.resources.keda_annotations import JOB_EXCLUDED_LABELS, SCALED_JOB_GENERATION, SCALED_JOB_NAME
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.meta import AdmissionContext, Json, owner_reference
 
@@ -23,7 +23,9 @@ def make_job(scaled_job: Json, job_name: str) -> Json:
     template["metadata"]["labels"] = {**(template["metadata"].get("labels") or {}), SCALED_JOB_NAME: name}
     pod = template.setdefault("spec", {})
     pod["restartPolicy"] = pod.get("restartPolicy") or "OnFailure"  # the default of Pods, Always, is none for Jobs
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if not k.startswith("kubectl.")}
+    said = metadata.get("annotations") or {}
+    excluded = {label.strip() for label in said.get(JOB_EXCLUDED_LABELS, "").split(",")}
+    annotations = {k: v for k, v in said.items() if not k.startswith("kubectl.")}
     job: Json = {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
@@ -34,7 +36,7 @@ def make_job(scaled_job: Json, job_name: str) -> Json:
                 "app.kubernetes.io/name": name,
                 "app.kubernetes.io/part-of": name,
                 "app.kubernetes.io/managed-by": MANAGED_BY,
-                **(metadata.get("labels") or {}),
+                **{k: v for k, v in (metadata.get("labels") or {}).items() if k not in excluded},
                 SCALED_JOB_NAME: name,
             },
             "annotations": {**annotations, SCALED_JOB_GENERATION: str(metadata.get("generation", 1))},

@@ -1,11 +1,12 @@
 """What a ScaledJob's status and events say, with KEDA's reasons (controllers/keda/scaledjob_controller.go). Pure.
 
 Ready     True     ScaledJobReady
-          False    ScaledJobCheckFailed   nothing can be read
+          False    ScaledJobCheckFailed   no trigger has a scaler: they cannot mean what they say
+          False    TriggerError           nothing can be read
           Unknown  PartialTriggerError    some triggers cannot be read
 Active    True     ScalerActive
-          False    ScalerNotActive
-          Unknown  UnknownState           what there is cannot be read, or nothing was read yet
+          False    ScalerNotActive        also where nothing can be read: no Jobs are made
+          Unknown  UnknownState           some triggers cannot be read and others have no work, or nothing was read yet
 Paused    True     ScaledJobPaused
           False    ScaledJobUnpaused
 """
@@ -24,6 +25,10 @@ from core.resources.timestamps import rfc3339
 READY_REASON: Final = "ScaledJobReady"
 READY_MESSAGE: Final = "ScaledJob is defined correctly and is ready to scaling"
 CHECK_FAILED: Final = "ScaledJobCheckFailed"
+CHECK_FAILED_MESSAGE: Final = "Failed to ensure ScaledJob is correctly created"
+TRIGGER_ERROR: Final = "TriggerError"
+ERROR_MESSAGE: Final = "Triggers defined in ScaledJob are not working correctly"
+SCALERS_STARTED: Final = "KEDAScalersStarted"
 PARTIAL_ERROR: Final = "PartialTriggerError"
 PARTIAL_MESSAGE: Final = "Some triggers defined in ScaledJob are not working correctly"
 PAUSED: Final = "ScaledJobPaused"
@@ -43,15 +48,31 @@ class Announcement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that there is to tell. `errors` are by metric; `active_at` is in wall seconds."""
+    """All that there is to tell. `errors` are by metric, `built` are the types whose scalers stand; `active_at` is in
+    wall seconds."""
 
     triggers: int = 0
     errors: tuple[tuple[str, str], ...] = ()
+    built: tuple[str, ...] = ()
     active: bool | None = None
     paused: bool = False
     types: str = ""
     authentications: str = ""
     active_at: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Something is known of its triggers, be it an error."""
+        return bool(self.built or self.errors)
+
+    @property
+    def all_fail(self) -> bool:
+        return bool(self.errors) and len(self.errors) >= self.triggers
+
+    @property
+    def unfit(self) -> bool:
+        """No trigger has a scaler, nor will have one as it is."""
+        return self.all_fail and not self.built
 
     @property
     def words(self) -> str:
@@ -71,10 +92,13 @@ def status_of(facts: Facts, before: Json) -> Json:
 
 def announce(before: Facts | None, now: Facts) -> Iterator[Announcement]:
     """What is to be said after a change; `before` None: nothing was told yet."""
+    yield from _started(before, now)
     known = dict(before.errors) if before else {}
     for metric, error in now.errors:
         if metric not in known:
             yield Announcement("Warning", SCALER_FAILED, f"{metric}: {error}")
+    if now.unfit and not (before and before.unfit):
+        yield Announcement("Warning", CHECK_FAILED, CHECK_FAILED_MESSAGE)
     if not now.errors and now.active is not None and (before is None or before.errors or before.active is None):
         yield Announcement("Normal", READY_REASON, "ScaledJob is ready for scaling")
     if now.paused and not (before and before.paused):
@@ -83,15 +107,30 @@ def announce(before: Facts | None, now: Facts) -> Iterator[Announcement]:
         yield Announcement("Normal", UNPAUSED, "ScaledJob is unpaused")
 
 
+def _started(before: Facts | None, now: Facts) -> Iterator[Announcement]:
+    """Scalers that have come to stand, and that they are asked from now on."""
+    for type_ in now.built:
+        if before is None or type_ not in before.built:
+            yield Announcement("Normal", SCALERS_STARTED, f"Scaler {type_} is built")
+    if now.begun and not (before and before.begun):
+        yield Announcement("Normal", SCALERS_STARTED, "Started scalers watch")
+
+
 def _ready(facts: Facts) -> tuple[str, str, str]:
     if not facts.errors:
         return TRUE, READY_REASON, READY_MESSAGE
-    if len(facts.errors) >= facts.triggers:
-        return FALSE, CHECK_FAILED, f"Failed to ensure ScaledJob is correctly created: {facts.words}"
+    if facts.unfit:
+        return FALSE, CHECK_FAILED, f"{CHECK_FAILED_MESSAGE}: {facts.words}"
+    if facts.all_fail:
+        return FALSE, TRIGGER_ERROR, f"{ERROR_MESSAGE}: {facts.words}"
     return UNKNOWN, PARTIAL_ERROR, f"{PARTIAL_MESSAGE}: {facts.words}"
 
 
 def _active(facts: Facts) -> tuple[str, str, str]:
+    if facts.unfit:
+        return UNKNOWN, "UnknownState", "ScaledJob check failed"
+    if facts.active is None and facts.all_fail:
+        return FALSE, "ScalerNotActive", "Scaling is not performed because no trigger can be read"
     if facts.active is None:
         return UNKNOWN, "UnknownState", "Whether there is work is not known yet: not every trigger could be read"
     if facts.active:

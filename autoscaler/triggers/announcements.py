@@ -1,4 +1,8 @@
-"""Which events of a ScaledObject follow from what changed, with KEDA's reasons (pkg/eventreason). Pure."""
+"""Which events of a ScaledObject follow from what changed, with KEDA's reasons (pkg/eventreason). Pure.
+
+Their messages are KEDA's to the letter where it has one (pkg/common/message): scripts wait for them. What else there is
+to say stands in the conditions.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ DEACTIVATED: Final = "KEDAScaleTargetDeactivated"
 ACTIVATION_FAILED: Final = "KEDAScaleTargetActivationFailed"
 DEACTIVATION_FAILED: Final = "KEDAScaleTargetDeactivationFailed"
 DELETED: Final = "ScaledObjectDeleted"
+FALLBACK_OVER: Final = "ScaledObject fallback is no longer active"
 
 
 class Announcement(NamedTuple):
@@ -32,10 +37,15 @@ def announce(before: Facts | None, now: Facts) -> Iterator[Announcement]:
     """What is to be said after a change; `before` None: nothing was told yet."""
     if now.problem:
         if before is None or before.problem != now.problem:
-            yield Announcement("Warning", status.CHECK_FAILED, now.problem)
+            short = [sentence for sentence in (status.NO_TARGET, status.NO_SCALE) if sentence in now.problem]
+            yield Announcement("Warning", status.CHECK_FAILED, short[0] if short else now.problem)
+            yield Announcement("Warning", status.CHECK_FAILED, status.WRONG_TARGET)
         return
-    if now.metrics and (before is None or not before.metrics):
-        yield Announcement("Normal", SCALERS_STARTED, "Started scalers watch")
+    if not now.begun:
+        return
+    if before is not None and not before.begun:
+        before = None
+    yield from _started(before, now)
     known = {metric.name: metric for metric in before.metrics} if before else {}
     for metric in now.failing:
         told = known.get(metric.name)
@@ -49,9 +59,19 @@ def announce(before: Facts | None, now: Facts) -> Iterator[Announcement]:
     elif was_paused and not now.paused:
         yield Announcement("Normal", status.UNPAUSED, "ScaledObject is unpaused")
     if now.fallback and not was_falling:
-        yield Announcement("Warning", "ScaledObjectFallbackActivated", status.fallback(now)[2])
+        yield Announcement("Warning", "ScaledObjectFallbackActivated", "ScaledObject fallback is active")
     elif was_falling and not now.fallback:
-        yield Announcement("Normal", "ScaledObjectFallbackDeactivated", status.fallback(now)[2])
+        yield Announcement("Normal", "ScaledObjectFallbackDeactivated", FALLBACK_OVER)
+
+
+def _started(before: Facts | None, now: Facts) -> Iterator[Announcement]:
+    """Scalers that have come to stand, and that they are asked from now on."""
+    standing = before.built if before else ()
+    for type_ in now.built:
+        if type_ not in standing:
+            yield Announcement("Normal", SCALERS_STARTED, f"Scaler {type_} is built")
+    if before is None:
+        yield Announcement("Normal", SCALERS_STARTED, "Started scalers watch")
 
 
 def scaled(target: TargetKey, replicas: int, scale: int, active: list[str], *, forced: bool) -> Announcement | None:

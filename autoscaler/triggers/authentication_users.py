@@ -18,7 +18,7 @@ from core.resources.meta import Json, Kind, ObjectKey
 from core.store.base import EventType, Store, WatchEvent
 from core.tasks import Started
 
-TOLD_AFTER_S: Final = 1.0
+TOLD_AFTER_S: Final = 0.2
 _USERS: Final[tuple[tuple[str, Kind[Any]], ...]] = (("scaledobjects", SCALED_OBJECT), ("scaledjobs", SCALED_JOB))
 """Field of the status → whose names stand there."""
 

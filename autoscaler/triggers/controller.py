@@ -18,6 +18,7 @@ from autoscaler.triggers.loop import Floor, Loop
 from autoscaler.triggers.making import Lookup, Maker, load_definition
 from autoscaler.triggers.referring import Found, Referring
 from autoscaler.triggers.scaled import Plan
+from autoscaler.triggers.status import NO_SCALE, NO_TARGET, WRONG_TARGET
 from autoscaler.triggers.targets import Targets, latest_revision
 from core.errors import NotFound, PermanentError
 from core.multimap import Multimap
@@ -38,8 +39,6 @@ from scalers.base import World
 
 log = structlog.get_logger()
 
-WRONG_TARGET: Final = "ScaledObject doesn't have correct scaleTargetRef specification"
-NO_TARGET: Final = "Target resource doesn't exist"
 COMPONENT: Final = "keda-operator"
 RETRY_S: Final = 5.0
 """After something outside did not give what a trigger is authenticated by."""
@@ -179,8 +178,8 @@ class ScaledObjects:
             )
         if not target.is_deployment and not target.is_request_driven:
             raise PermanentError(
-                f"spec.scaleTargetRef: is a {target.gvk}, must be an {DEPLOYMENT.api_version} {DEPLOYMENT.kind} or a "
-                f"{SERVICE.api_version} {', '.join(_SERVING)}"
+                f"{NO_SCALE}: spec.scaleTargetRef is a {target.gvk}, must be an {DEPLOYMENT.api_version} "
+                f"{DEPLOYMENT.kind} or a {SERVICE.api_version} {', '.join(_SERVING)}"
             )
         kind = DEPLOYMENT if target.is_deployment else _SERVING[target.kind]
         try:

@@ -101,6 +101,7 @@ def triggers_of(obj: Json) -> list[Trigger]:
             owner_kind=obj.get("kind", "ScaledObject"),
             metric_type=_metric_type(trigger.get("metricType")),
             target=TargetRef(target.kind, target.name, container),
+            cached=bool(trigger.get("useCachedMetrics")),
         )
         for index, trigger in enumerate(obj["spec"].get("triggers") or ())
     ]

@@ -26,6 +26,7 @@ class MetricFacts:
     active: bool | None
     error: str = ""
     caveat: str = ""
+    built: bool = True  # its scaler stands, whatever it answers
     circuit: State = field(default=State.CLOSED, compare=False)
     failures: int = field(default=0, compare=False)
 
@@ -61,6 +62,16 @@ class Facts:
         return [metric for metric in self.metrics if metric.error]
 
     @property
+    def built(self) -> Sequence[str]:
+        """Types of triggers whose scalers stand."""
+        return list(dict.fromkeys(metric.type for metric in self.metrics if metric.built))
+
+    @property
+    def begun(self) -> bool:
+        """Whether of every trigger something is known, be it an error."""
+        return bool(self.metrics) and all(metric.built or metric.error for metric in self.metrics)
+
+    @property
     def drift(self) -> tuple[object, ...]:
         return (self.active_at, *((metric.failures, metric.circuit) for metric in self.metrics))
 
@@ -81,6 +92,7 @@ def gather(scaled: Scaled, sources: Sequence[Source], now: float, wall: float) -
                 active=activity.get(sample.metric),
                 error=sample.error,
                 caveat=sample.reading.caveat if sample.reading is not None else "",
+                built=source.scaler is not None,
                 circuit=source.circuit.state,
                 failures=sample.failures,
             )

@@ -39,6 +39,8 @@ DECISIONS_AT_ONCE: Final = 16
 """After so many, others on the event loop get their turn."""
 WRITES_AT_ONCE: Final = 64
 DEFECT_S: Final = 30.0
+RESUME_S: Final = 1.0
+"""After a pause: who goes from one kind of pause to another takes one annotation off and puts another on."""
 AGAIN_S: Final = 1.0
 """After a scale could not be written."""
 
@@ -95,6 +97,8 @@ class Loop:
             self._detach(entry)
             if entry.plan.target != plan.target:
                 entry.state, entry.floor = None, 0
+        if entry.plan.spec.pause.holds and not plan.spec.pause.holds:
+            entry.resumes_at = self._clock.monotonic() + RESUME_S
         entry.plan = plan
         if plan.deployment:
             self._by_deployment[plan.key.namespace, plan.deployment] = entry
@@ -183,6 +187,9 @@ class Loop:
         if plan.problem or has is None or entry.writing:
             return  # whoever changes that awakens it again
         now = self._clock.monotonic()
+        if now < entry.resumes_at and not plan.spec.pause.holds:
+            self._timers.set(entry.key, entry.resumes_at)
+            return
         if entry.state is None:
             entry.state = begin(plan.spec, has, now, plan.created_at, plan.last_active)
         observed = Observed(has, entry.ready, self.poller.samples(entry.owner), entry.in_flight)

@@ -1,5 +1,8 @@
 """How long until a source is read again: soon after something has changed, and seldom while nothing does. Pure.
 
+A document may ask for readings at its polling interval and never in between (`useCachedMetrics`): for these there is
+`due_at` alone.
+
 The polling interval of the document is the longest gap. After a change (what is asked for, or whether there is work)
 the gaps begin at 0.2 s and double. Each early reading costs credit, which comes back at one a polling interval: in the
 long run nobody is read more than twice as often as its document says, whatever its numbers do; KEDA reads three times.
@@ -17,6 +20,8 @@ CREDIT_MAX: Final = 16.0
 REST: Final = 9.0
 PHASES_MAX: Final = 8
 PHASE_S_MIN: Final = 0.5
+SHIFT_S_MAX: Final = 5.0
+"""A reading comes no more than that before its interval is over: who writes 300 s does not mean 10."""
 _TOO_SOON: Final = 1e-3
 """So much of an interval lies within what a multiple of a binary fraction is off."""
 
@@ -42,10 +47,13 @@ def next_pace(pace: Pace, polling_s: float, took_s: float, *, changed: bool) -> 
 
 def due_at(now: float, pace: Pace, polling_s: float, number: int = 0) -> float:
     """Readings at the full interval fall on its multiples, moved by one of a few phases: sources that share a
-    connection are read together, and not all there are at once. `number` is the source's own."""
+    connection are read together, and not all there are at once. `number` is the source's own. To a phase that
+    is far off it comes nearer with each reading."""
     if pace.gap_s < polling_s:
         return now + pace.gap_s
     phases = max(1, min(PHASES_MAX, int(polling_s / PHASE_S_MIN)))
     moved = polling_s * (number % phases) / phases
     at = ((now - moved) // polling_s + 1.0) * polling_s + moved
-    return at if at - now > polling_s * _TOO_SOON else at + polling_s
+    if at - now <= polling_s * _TOO_SOON:
+        at += polling_s
+    return max(at, now + polling_s - SHIFT_S_MAX)

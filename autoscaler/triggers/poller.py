@@ -209,7 +209,7 @@ class Poller:
         if self._group is None or source.seen is source.scaler:
             return
         source.seen = source.scaler
-        if isinstance(source.scaler, Pushing):
+        if isinstance(source.scaler, Pushing) and not source.trigger.cached:
             self._streams[source] = self._group.create_task(
                 self._listen(source, source.scaler), name=f"triggers:listen {source.owner.key}"
             )

@@ -52,6 +52,7 @@ class Scaled:
         "plan",
         "ready",
         "replicas",
+        "resumes_at",
         "state",
         "writing",
     )
@@ -68,13 +69,14 @@ class Scaled:
         self.in_flight: int | None = None
         self.floor = 0  # what a revision was last told to have at least
         self.writing = False
+        self.resumes_at = 0.0  # a pause ended shortly before that
         self.late_s = 0.0  # from when its last reading was due until that was decided upon
 
     @property
     def paused(self) -> bool:
         """In one direction at least."""
         pause = self.plan.spec.pause
-        return pause.all or pause.replicas is not None or pause.scale_in or pause.scale_out
+        return pause.holds or pause.scale_in or pause.scale_out
 
     @property
     def has(self) -> int | None:

@@ -170,7 +170,7 @@ class Source:
         self.error, self.circuit = "", circuits.WHOLE
         if self.pushed_at is not None and self.pushed_at <= asked_at:
             self.pushed_at = None
-        self.pace = next_pace(self.pace, self.polling_s, self.took_s, changed=changed)
+        self.pace = next_pace(self.pace, self.polling_s, self.took_s, changed=changed and not self.trigger.cached)
         self._samples = None
 
     def _fail(self, problem: str, now: float) -> None:
@@ -181,10 +181,10 @@ class Source:
         self._samples = None
 
     def _changes(self, targets: Sequence[Target], readings: Sequence[Reading]) -> bool:
-        """Whether more or fewer replicas are asked for than by the reading before."""
+        """Whether more or fewer replicas are asked for than by the reading before; the first one is none."""
         before = [_asked(*each) for each in zip(self.targets, self.readings, strict=True)]
         now = [_asked(*each) for each in zip(targets, readings, strict=True)]
-        return now != (before or [(0.0, False)] * len(now))
+        return bool(before) and now != before
 
     def _make_samples(self, now: float) -> list[Sample]:
         index, name, type_ = self.trigger.index, self.trigger.name, self.trigger.type

@@ -84,6 +84,11 @@ class Pause:
     scale_in: bool = False
     scale_out: bool = False
 
+    @property
+    def holds(self) -> bool:
+        """Whatever triggers ask for."""
+        return self.all or self.replicas is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ScalingSpec:

@@ -29,6 +29,9 @@ from core.resources.meta import Json
 from core.resources.timestamps import rfc3339
 
 CHECK_FAILED: Final = "ScaledObjectCheckFailed"
+WRONG_TARGET: Final = "ScaledObject doesn't have correct scaleTargetRef specification"
+NO_TARGET: Final = "Target resource doesn't exist"
+NO_SCALE: Final = "Target resource doesn't expose /scale subresource"
 READY_REASON: Final = "ScaledObjectReady"
 READY_MESSAGE: Final = "ScaledObject is defined correctly and is ready for scaling"
 PARTIAL_ERROR: Final = "PartialTriggerError"

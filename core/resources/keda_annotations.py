@@ -32,6 +32,9 @@ HPA_EXCLUDED_LABELS: Final = "scaledobject.keda.sh/hpa-excluded-labels"
 HPA_OWNERSHIP: Final = "validations.keda.sh/hpa-ownership"
 """About HorizontalPodAutoscalers, of which there are none here."""
 
+JOB_EXCLUDED_LABELS: Final = "scaledjob.keda.sh/job-excluded-labels"
+"""On a ScaledJob: labels of it, with commas between them, that its Jobs shall not have."""
+
 POLLING_INTERVAL: Final = PREFIX + "polling-interval"
 """Ours, also on a ScaledJob: a duration such as `200ms`, in place of spec.pollingInterval with its whole seconds."""
 

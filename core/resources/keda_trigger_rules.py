@@ -19,13 +19,17 @@ AUTHENTICATION_KINDS: Final = (AUTHENTICATION_KIND, CLUSTER_AUTHENTICATION_KIND)
 AVERAGE_VALUE, VALUE, UTILIZATION = "AverageValue", "Value", "Utilization"
 UNCACHED: Final = (*RESOURCE_TRIGGERS, CRON)
 INT32_MAX: Final = 2**31 - 1
+NO_TRIGGERS: Final = (
+    "no triggers defined in the ScaledObject/ScaledJob: spec.triggers in body should have at least 1 items"
+)
+"""KEDA's webhook's words, until 2.18, and its CRD's, since then."""
 OWN_METRIC_NAME: Final = ("aws-cloudwatch", "huawei-cloudeye", "azure-monitor")
 
 
 def check_triggers(triggers: Sequence[Json]) -> list[FieldError]:
     """All rules of `spec.triggers`."""
     if not triggers:
-        return [required("spec.triggers", "at least one trigger")]
+        return [required("spec.triggers", NO_TRIGGERS)]
     errors: list[FieldError] = []
     seen: set[str] = set()
     for index, trigger in enumerate(triggers):

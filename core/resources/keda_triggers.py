@@ -18,7 +18,7 @@ class AuthenticationRef(Model):
 class ScaleTrigger(Model):
     type: str = Field(description="Which scaler counts, such as kafka.")
     name: str | None = doc("Its name, unique among the triggers; formulas call it by that.")
-    use_cached_metrics: bool | None = doc("Has no effect: every reading serves all that ask.")
+    use_cached_metrics: bool | None = doc("Read at the polling interval and never in between; false.")
     metadata: dict[str, str] = Field(description="The scaler's parameters; all values are text.")
     authentication_ref: AuthenticationRef | None = doc("Where further parameters come from: credentials.")
     metric_type: str | None = doc("AverageValue, Value, or Utilization for cpu and memory; AverageValue.")

@@ -108,11 +108,16 @@ def _check_bounds(spec: Json) -> list[FieldError]:
     if idle is not None and idle >= above:
         said = "is not set" if least is None else f"is {least}"
         errors.append(invalid("spec.idleReplicaCount", idle, f"must be less than minReplicaCount, which {said}"))
-    wakes = target_of(spec)[1] not in _CANNOT_WAKE
-    if only_resources(spec.get("triggers") or []) and not least and not wakes:
-        why = "must be at least 1 where all triggers are cpu or memory: nothing could wake it from zero"
-        errors.append(invalid("spec.minReplicaCount", least or 0, why))
     return errors
+
+
+def check_waking(spec: Json) -> list[FieldError]:
+    """Said by whoever looks at the target, as upstream, where containers that request nothing come first."""
+    least = spec.get("minReplicaCount")
+    if least or not only_resources(spec.get("triggers") or []) or target_of(spec)[1] not in _CANNOT_WAKE:
+        return []
+    why = "must be at least 1 where all triggers are cpu or memory: nothing could wake it from zero"
+    return [invalid("spec.minReplicaCount", least or 0, why)]
 
 
 def _check_modifiers(spec: Json) -> list[FieldError]:

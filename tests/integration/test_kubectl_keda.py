@@ -162,7 +162,7 @@ def test_explain(kubectl: Kubectl) -> None:
             '{"spec":{"minReplicaCount":101}}',
             "spec.minReplicaCount: Invalid value: 101: must be less than or equal to maxReplicaCount, which is 12",
         ),
-        ('{"spec":{"triggers":[]}}', "spec.triggers: Required value: at least one trigger"),
+        ('{"spec":{"triggers":[]}}', "spec.triggers in body should have at least 1 items"),
         ('{"spec":{"scaleTargetRef":{"name":null}}}', "spec.scaleTargetRef.name: Required value"),
         ('{"spec":{"pollingInterval":0}}', "spec.pollingInterval: Invalid value: 0"),
         (

@@ -142,7 +142,7 @@ async def test_cpu_is_measured_against_requests(api: Api, resources: Json, metad
     assert answer.code == code
     if code == 422:
         assert answer.json["details"]["causes"][0]["field"] == "spec.triggers[1]"
-        assert "requests none: set its resources.requests.cpu" in answer.json["message"]
+        assert "doesn't have the cpu request defined: set its resources.requests.cpu" in answer.json["message"]
 
 
 @pytest.mark.parametrize(

@@ -231,9 +231,9 @@ def test_what_cannot_be_read_is_told_and_makes_nothing() -> None:
         await world.apply()
         await asyncio.sleep(1)
         assert await world.count() == 0
-        assert (await world.condition("Ready")).startswith("False/ScaledJobCheckFailed")
+        assert (await world.condition("Ready")).startswith("False/TriggerError")
         assert (await world.condition("Ready")).endswith("the pond is frozen")
-        assert (await world.condition("Active")).startswith("Unknown/")
+        assert (await world.condition("Active")).startswith("False/ScalerNotActive")
         assert len(await world.said("KEDAScalerFailed")) == 1
         world.ponds["a"].error, world.ponds["a"].value = "", 2
         await asyncio.sleep(60)
@@ -284,6 +284,25 @@ def test_history() -> None:
         await asyncio.sleep(1)
         (kept,) = await world.all()
         assert kept["status"]["conditions"][0]["type"] == "Complete"
+
+    story(play)
+
+
+def test_a_pause_leaves_ended_jobs_and_those_of_an_older_document() -> None:
+    async def play(world: JobsWorld) -> None:
+        world.ponds["a"].value = 2.0
+        await world.apply(successfulJobsHistoryLimit=0)
+        await asyncio.sleep(2.0)
+        assert len(await world.all()) == 2
+        world.ponds["a"].value = 0.0
+        await world.edit(lambda obj: obj["metadata"].update(annotations={"autoscaling.keda.sh/paused": "true"}))
+        await world.end(most=1)
+        await world.edit(lambda obj: obj["spec"].update(maxReplicaCount=7))
+        await asyncio.sleep(20.0)
+        assert len(await world.all()) == 2
+        await world.edit(lambda obj: obj["metadata"].update(annotations={}))
+        await asyncio.sleep(20.0)
+        assert not await world.all()
 
     story(play)
 

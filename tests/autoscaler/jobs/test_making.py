@@ -46,6 +46,17 @@ def test_make_job() -> None:
     assert made["spec"]["backoffLimit"] == 1
 
 
+def test_labels_that_jobs_shall_not_have() -> None:
+    document = scaled_job()
+    document["metadata"]["labels"] |= {"foo.bar/environment": "x", "foo.bar/version": "1"}
+    document["metadata"]["annotations"]["scaledjob.keda.sh/job-excluded-labels"] = (
+        "foo.bar/environment, foo.bar/version"
+    )
+    labels = make_job(document, "orders-abcde")["metadata"]["labels"]
+    assert labels["team"] == "a"
+    assert not [name for name in labels if name.startswith("foo.bar/")]
+
+
 def test_a_policy_that_is_given_stays_and_the_document_is_not_touched() -> None:
     document = scaled_job(restartPolicy="Never")
     before = repr(document)

@@ -33,7 +33,21 @@ BROKEN = (("s0-q", "down"),)
             "False/ScaledJobCheckFailed",
             "Unknown/UnknownState",
             "False/ScaledJobUnpaused",
+            id="no scaler can be made",
+        ),
+        pytest.param(
+            Facts(1, BROKEN, ("kafka",)),
+            "False/TriggerError",
+            "False/ScalerNotActive",
+            "False/ScaledJobUnpaused",
             id="all fail",
+        ),
+        pytest.param(
+            Facts(2, BROKEN, ("kafka",)),
+            "Unknown/PartialTriggerError",
+            "Unknown/UnknownState",
+            "False/ScaledJobUnpaused",
+            id="one fails, the other has no work",
         ),
     ],
 )
@@ -56,9 +70,27 @@ def test_the_time_of_the_last_work_stays() -> None:
         pytest.param(None, Facts(1), [], id="nothing is known yet"),
         pytest.param(Facts(1), Facts(1, active=False), ["ScaledJobReady"], id="read for the first time"),
         pytest.param(Facts(1, active=False), Facts(1, active=True), [], id="work"),
-        pytest.param(Facts(1, active=True), Facts(1, BROKEN), ["KEDAScalerFailed"], id="it fails"),
-        pytest.param(Facts(1, BROKEN), Facts(1, (("s0-q", "still"),)), [], id="and goes on failing"),
-        pytest.param(Facts(1, BROKEN), Facts(1, active=True), ["ScaledJobReady"], id="it has recovered"),
+        pytest.param(
+            Facts(1), Facts(1, built=("kafka",)), ["KEDAScalersStarted", "KEDAScalersStarted"], id="its scaler stands"
+        ),
+        pytest.param(
+            Facts(1, built=("kafka",), active=True),
+            Facts(1, BROKEN, ("kafka",)),
+            ["KEDAScalerFailed"],
+            id="it fails",
+        ),
+        pytest.param(
+            Facts(1, BROKEN, ("kafka",)), Facts(1, (("s0-q", "still"),), ("kafka",)), [], id="and goes on failing"
+        ),
+        pytest.param(
+            Facts(1, BROKEN, ("kafka",)), Facts(1, (), ("kafka",), True), ["ScaledJobReady"], id="it has recovered"
+        ),
+        pytest.param(
+            Facts(1),
+            Facts(1, BROKEN),
+            ["KEDAScalersStarted", "KEDAScalerFailed", "ScaledJobCheckFailed"],
+            id="no scaler can be made",
+        ),
         pytest.param(Facts(1, active=True), Facts(1, active=True, paused=True), ["ScaledJobPaused"], id="paused"),
         pytest.param(Facts(1, active=True, paused=True), Facts(1, active=True), ["ScaledJobUnpaused"], id="unpaused"),
     ],

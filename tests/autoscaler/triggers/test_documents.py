@@ -79,7 +79,13 @@ def test_triggers_and_target() -> None:
     obj = scaled_object(
         scaleTargetRef={"name": "orders", "envSourceContainerName": "worker"},
         triggers=[
-            {"type": "kafka", "metadata": {"topic": "orders"}, "name": "lag", "metricType": "Value"},
+            {
+                "type": "kafka",
+                "metadata": {"topic": "orders"},
+                "name": "lag",
+                "metricType": "Value",
+                "useCachedMetrics": True,
+            },
             {"type": "cron", "metadata": {}, "authenticationRef": {"name": "secret"}},
         ],
     )
@@ -87,6 +93,7 @@ def test_triggers_and_target() -> None:
     assert (first.index, first.type, first.name, first.metric_type) == (0, "kafka", "lag", MetricType.VALUE)
     assert (second.path, second.metric_type, dict(second.auth)) == ("spec.triggers[1]", None, {})
     assert first.target == TargetRef("Deployment", "orders", "worker")
+    assert (first.cached, second.cached) == (True, False)
     assert authentication_of(obj, 0) is None
     assert authentication_of(obj, 1) == {"name": "secret"}
     target = target_key(obj)

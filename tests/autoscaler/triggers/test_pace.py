@@ -47,6 +47,15 @@ def test_phases_spread_them() -> None:
     assert {due_at(1000.1, Pace(0.9), 0.9, number) for number in range(8)} == {due_at(1000.1, Pace(0.9), 0.9)}
 
 
+def test_a_long_interval_is_not_cut_short_for_a_phase() -> None:
+    at, number = 1003.0, 3
+    for _ in range(30):
+        due = due_at(at, Pace(75.0), 75.0, number)
+        assert 70.0 <= due - at <= 75.0
+        at = due
+    assert (at - 75.0 * 3 / 8) % 75.0 == 0.0
+
+
 @given(st.floats(0.0, 1e7), st.floats(0.2, 300.0), st.integers(0, 2**32))
 def test_the_next_reading_is_always_ahead(now: float, polling_s: float, number: int) -> None:
     assert now < due_at(now, Pace(polling_s), polling_s, number) <= now + polling_s * 1.01

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -74,6 +75,33 @@ def test_read_at_once_and_then_at_the_interval_at_most() -> None:
         assert all(5.0 - 0.1 < gap <= 5.05 for gap in gaps[1:])
         assert world.sample().fresh
         assert world.sample().metric == "s0-pond-a"
+
+    story(play)
+
+
+def test_one_that_is_cached_is_read_at_its_interval_whatever_happens() -> None:
+    async def play(world: World) -> None:
+        world.poller.place(ORDERS, [dataclasses.replace(trigger("a", "pond-push"), cached=True)], 100.0)
+        await asyncio.sleep(10.0)
+        world.ponds["a"].value = 95.0
+        world.ponds["a"].tell(True)
+        await asyncio.sleep(60.0)
+        assert len(world.ponds["a"].asked) == 1
+        await asyncio.sleep(35.0)
+        assert len(world.ponds["a"].asked) == 2
+        assert world.sample().reading is not None
+        await asyncio.sleep(30.0)
+        assert len(world.ponds["a"].asked) == 2
+
+    story(play)
+
+
+def test_what_the_first_reading_finds_is_no_change() -> None:
+    async def play(world: World) -> None:
+        world.ponds["a"].value = 95.0
+        world.poller.place(ORDERS, [trigger("a")], 75.0)
+        await asyncio.sleep(65.0)
+        assert len(world.ponds["a"].asked) == 1
 
     story(play)
 

@@ -110,7 +110,23 @@ def reasons(before: Facts | None, now: Facts) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "now", "said"),
     [
-        pytest.param(None, facts(LAG), ["KEDAScalersStarted", "ScaledObjectReady"], id="the first time"),
+        pytest.param(
+            None, facts(LAG), ["KEDAScalersStarted", "KEDAScalersStarted", "ScaledObjectReady"], id="the first time"
+        ),
+        pytest.param(None, facts(replace(LAG, built=False)), [], id="not asked yet"),
+        pytest.param(
+            facts(replace(LAG, built=False)),
+            facts(LAG),
+            ["KEDAScalersStarted", "KEDAScalersStarted", "ScaledObjectReady"],
+            id="asked for the first time",
+        ),
+        pytest.param(
+            None,
+            facts(replace(DOWN, built=False)),
+            ["KEDAScalersStarted", "KEDAScalerFailed"],
+            id="its scaler cannot be made",
+        ),
+        pytest.param(facts(LAG), facts(LAG, CPU), ["KEDAScalersStarted"], id="one more"),
         pytest.param(facts(LAG), facts(IDLE, active=False), [], id="nothing that is an event"),
         pytest.param(facts(LAG), facts(DOWN), ["KEDAScalerFailed"], id="one fails"),
         pytest.param(facts(DOWN), facts(replace(DOWN, failures=9)), [], id="and fails"),
@@ -121,15 +137,32 @@ def reasons(before: Facts | None, now: Facts) -> list[str]:
         pytest.param(
             facts(LAG, fallback=True), facts(LAG), ["ScaledObjectFallbackDeactivated"], id="does not any more"
         ),
-        pytest.param(facts(LAG), facts(problem="gone"), ["ScaledObjectCheckFailed"], id="target gone"),
+        pytest.param(
+            facts(LAG),
+            facts(problem="gone"),
+            ["ScaledObjectCheckFailed", "ScaledObjectCheckFailed"],
+            id="target gone",
+        ),
         pytest.param(facts(problem="gone"), facts(problem="gone"), [], id="still"),
         pytest.param(
-            facts(problem="gone"), facts(LAG), ["KEDAScalersStarted", "ScaledObjectReady"], id="target is back"
+            facts(problem="gone"),
+            facts(LAG),
+            ["KEDAScalersStarted", "KEDAScalersStarted", "ScaledObjectReady"],
+            id="target is back",
         ),
     ],
 )
 def test_announcements(before: Facts | None, now: Facts, said: list[str]) -> None:
     assert reasons(before, now) == said
+
+
+def test_events_are_in_kedas_words_and_order() -> None:
+    said = [each.message for each in announce(None, facts(LAG))]
+    assert said == ["Scaler kafka is built", "Started scalers watch", "ScaledObject is ready for scaling"]
+    gone = f"{status.WRONG_TARGET}: {status.NO_TARGET}: there is no apps/v1.Deployment default/orders"
+    assert [each.message for each in announce(None, facts(problem=gone))] == [status.NO_TARGET, status.WRONG_TARGET]
+    wrong = f"{status.WRONG_TARGET}: {status.NO_SCALE}: spec.scaleTargetRef is a apps/v1.DaemonSet"
+    assert [each.message for each in announce(None, facts(problem=wrong))] == [status.NO_SCALE, status.WRONG_TARGET]
 
 
 def test_scales_in_words() -> None:

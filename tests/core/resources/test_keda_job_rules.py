@@ -11,6 +11,7 @@ from core.apiserver.admission import admit_create
 from core.errors import Invalid
 from core.resources.keda_job_rules import job_template
 from core.resources.keda_jobs import SCALED_JOB
+from core.resources.keda_trigger_rules import NO_TRIGGERS
 from core.resources.meta import AdmissionContext, Json
 
 CONTEXT = AdmissionContext()
@@ -55,7 +56,7 @@ def test_what_is_taken(spec: Json) -> None:
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ({"triggers": []}, "spec.triggers: Required value: at least one trigger"),
+        ({"triggers": []}, f"spec.triggers: Required value: {NO_TRIGGERS}"),
         ({"jobTargetRef": {"template": {}}}, "spec.jobTargetRef.template.spec.containers: Required value"),
         (
             {"jobTargetRef": {"template": {"spec": {**JOB["template"]["spec"], "restartPolicy": "Always"}}}},

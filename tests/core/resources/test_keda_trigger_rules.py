@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.resources.keda_trigger_rules import check_least, check_triggers, warn_triggers
+from core.resources.keda_trigger_rules import NO_TRIGGERS, check_least, check_triggers, warn_triggers
 from core.resources.meta import Json
 
 KAFKA: Json = {"type": "kafka", "metadata": {}}
@@ -31,7 +31,7 @@ def test_what_is_taken(triggers: list[Json]) -> None:
 @pytest.mark.parametrize(
     ("triggers", "text"),
     [
-        ([], "spec.triggers: Required value: at least one trigger"),
+        ([], f"spec.triggers: Required value: {NO_TRIGGERS}"),
         ([{"metadata": {}}], "spec.triggers[0].type: Required value"),
         ([{**KAFKA, "name": "a"}, CRON, {**CRON, "name": "a"}], 'spec.triggers[2].name: Duplicate value: "a"'),
         (

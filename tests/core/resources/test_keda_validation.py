@@ -10,6 +10,7 @@ import pytest
 from core.apiserver.admission import admit_create, admit_update
 from core.errors import Invalid
 from core.resources.keda import SCALED_OBJECT
+from core.resources.keda_trigger_rules import NO_TRIGGERS
 from core.resources.meta import AdmissionContext, Json
 
 CONTEXT = AdmissionContext()
@@ -90,8 +91,8 @@ def test_what_is_taken(spec: Json) -> None:
     [
         ({"scaleTargetRef": ...}, "spec.scaleTargetRef.name: Required value: what is to be scaled"),
         ({"scaleTargetRef": {"name": ""}}, "spec.scaleTargetRef.name: Required value: what is to be scaled"),
-        ({"triggers": ...}, "spec.triggers: Required value: at least one trigger"),
-        ({"triggers": []}, "spec.triggers: Required value: at least one trigger"),
+        ({"triggers": ...}, f"spec.triggers: Required value: {NO_TRIGGERS}"),
+        ({"triggers": []}, f"spec.triggers: Required value: {NO_TRIGGERS}"),
         ({"triggers": [{"type": "kafka"}]}, "spec.triggers[0].metadata: Required value"),
         (
             {"pollingInterval": 0},
@@ -126,11 +127,6 @@ def test_what_is_taken(spec: Json) -> None:
         (
             {"idleReplicaCount": 0},
             "spec.idleReplicaCount: Invalid value: 0: must be less than minReplicaCount, which is not set",
-        ),
-        (
-            {"triggers": [CPU]},
-            "spec.minReplicaCount: Invalid value: 0: must be at least 1 where all triggers are cpu or memory: nothing "
-            "could wake it from zero",
         ),
         (
             {"triggers": [NAMED, CRON, NAMED]},
