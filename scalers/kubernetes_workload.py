@@ -38,7 +38,7 @@ class Selector:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadParameters(Parameters):
     pod_selector: LabelSelector = param("podSelector", Selector(), "Labels of the Pods to count.")
-    value: float = param("value", Decimal(above=0.0), "Pods for each replica.")
+    value: float = param("value", Decimal(above=0.0), "Pods for each replica.", is_target=True)
     activation_value: float = param("activationValue", Decimal(minimum=0.0), "Active with more Pods than this.", 0.0)
     group_by_node: bool = param("groupByNode", Truth(), "Count the nodes that they are on instead.", False)
     namespace: str | None = param(

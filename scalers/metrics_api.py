@@ -47,7 +47,7 @@ class MetricsApiParameters(HttpParameters):
         "Where the number is: json: a path of GJSON; yaml, xml: keys with dots between; prometheus: a selector.",
         differs="Of GJSON, modifiers and multipaths are not taken. A selector honors !=, =~ and !~.",
     )
-    target_value: float = param("targetValue", Decimal(above=0), "So much per replica.")
+    target_value: float = param("targetValue", Decimal(above=0), "So much per replica.", is_target=True)
     activation_target_value: float = param(
         "activationTargetValue", Decimal(), "Active where the value is greater.", 0.0
     )

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from core.clients.mongodb import MongoAccess, MongoClient
 from core.clients.tls import ClientTls
-from core.settings.declaration import Choice, Decimal, Text, Whole
+from core.settings.declaration import Choice, Decimal, Text
 from scalers.base import Definition, World
 from scalers.lent import Lent
 from scalers.metric_names import normalize
@@ -67,8 +67,10 @@ class MongoParameters(Parameters):
     database: str = param("dbName", Text(), "Which database.", sources=_AUTH_METADATA)
     collection: str = param("collection", Text(), "Which collection of it.")
     query: str = param("query", Query(), "Which documents count.")
-    target: float = param("queryValue", Decimal(above=0), "Documents per replica.", differs="0 and less are refused")
-    activation: int = param("activationQueryValue", Whole(), "Active above so many documents.", 0)
+    target: float = param(
+        "queryValue", Decimal(above=0), "Documents per replica.", is_target=True, differs="0 and less are refused"
+    )
+    activation: float = param("activationQueryValue", Decimal(), "Active above so many documents.", 0.0)
     tls: str = param("tls", Choice(("enable", "disable")), "Whether to speak TLS.", "disable", sources=AUTH)
     cert: str = param("cert", Text(), "The client's certificate, in PEM.", "", sources=AUTH)
     key: str = param("key", Text(), "Its key, in PEM.", "", sources=AUTH, secret=True)

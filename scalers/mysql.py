@@ -34,7 +34,11 @@ class ConnectionString:
 class MysqlParameters(Parameters):
     query: str = param("query", Text(), "Returns one row with one number.")
     target: float = param(
-        "queryValue", Decimal(above=0), "Of that number, per replica.", differs="0 and less are refused"
+        "queryValue",
+        Decimal(above=0),
+        "Of that number, per replica.",
+        is_target=True,
+        differs="0 and less are refused",
     )
     activation: float = param("activationQueryValue", Decimal(), "Active above that number.", 0.0)
     connection: MysqlAccess | None = param(

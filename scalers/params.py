@@ -9,6 +9,7 @@ trigger's metadata first, then what authenticationRef gave, then the container's
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -19,6 +20,8 @@ from core.settings.declaration import Choice, Reader
 from scalers.readings import Trigger
 
 FROM_ENV: Final = "FromEnv"
+UNUSED_TARGET: Final = 1.0
+"""Of a trigger that feeds a formula and says none."""
 
 
 class Source(StrEnum):
@@ -53,11 +56,12 @@ class Parameter:
     aliases: tuple[str, ...] = ()
     secret: bool = False
     required: bool = False
+    is_target: bool = False  # what the reading is held at: not needed where a formula has a target of its own
     differs: str = ""  # how ours is not KEDA's: for the documentation
 
 
 def param(name: str, reader: Reader, help: str, default: Any = REQUIRED, **more: Any) -> Any:
-    """A dataclass field that is filled from a trigger. `more`: sources, aliases, secret, differs."""
+    """A dataclass field that is filled from a trigger. `more`: sources, aliases, secret, is_target, differs."""
     required = default is REQUIRED
     declared = Parameter(name, reader, help, required=required, **more)
     return field(default=None if required else default, repr=not declared.secret, metadata={"parameter": declared})
@@ -90,8 +94,10 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
     for name, declared in declared_parameters(parameters).items():
         text = _find(declared, trigger)
         if text is None:
-            if declared.required:
+            if _is_needed(declared, trigger):
                 wrong.append(FieldError(f"{trigger.path}.metadata.{declared.name}", _missing(declared, trigger)))
+            elif declared.required:
+                values[name] = UNUSED_TARGET
             continue
         try:
             values[name] = declared.reader.read(text.strip())
@@ -101,7 +107,10 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
         return wrong
     result = parameters(**values)
     path = f"{trigger.path}.metadata"
-    return [FieldError(f"{path}.{name}", said) for name, said in result.problems()] or result
+    named = {each.name: each for each in declared_parameters(parameters).values()}
+    return [
+        FieldError(f"{path}.{name}", said + _hint(named.get(name), trigger)) for name, said in result.problems()
+    ] or result
 
 
 def check_written(parameters: type[Parameters], trigger: Trigger, authenticated: bool) -> list[FieldError]:
@@ -141,9 +150,13 @@ def written(declared: Parameter, trigger: Trigger) -> Any:
         return None
 
 
+def _is_needed(declared: Parameter, trigger: Trigger) -> bool:
+    return declared.required and not (declared.is_target and trigger.feeds_formula)
+
+
 def _is_wrong_alone(declared: Parameter, trigger: Trigger) -> bool:
     said = _find(declared, trigger) is not None
-    return written(declared, trigger) is None if said else declared.required
+    return written(declared, trigger) is None if said else _is_needed(declared, trigger)
 
 
 def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]) -> list[str]:
@@ -204,6 +217,17 @@ def _invalid(declared: Parameter, trigger: Trigger, text: str, said: str) -> Fie
     if declared.secret or source is not Source.METADATA:
         found = "a value that is not shown"
         said = said if declared.secret else ""
+    said = (said or declared.reader.allowed) + _hint(declared, trigger)
     problem = FieldProblem.NOT_SUPPORTED if isinstance(declared.reader, Choice) else FieldProblem.INVALID
     path = f"{trigger.path}.metadata.{declared.name}"
-    return FieldError(path, f"is {found}, {said or declared.reader.allowed}", problem)
+    return FieldError(path, f"is {found}, {said}", problem)
+
+
+def _hint(declared: Parameter | None, trigger: Trigger) -> str:
+    """Before KEDA 2 a value could be the name of a variable; examples of that time are still about."""
+    if declared is None or Source.ENV not in declared.sources:
+        return ""
+    text = trigger.metadata.get(declared.name, "")
+    if not re.fullmatch(r"[A-Za-z_][\w.-]*", text, re.ASCII):
+        return ""
+    return f"; if it names a variable of the target's container, write {declared.name}{FROM_ENV}"

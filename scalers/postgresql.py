@@ -24,7 +24,11 @@ _WITHOUT_CONNECTION: Final = "is required where there is no connection"
 class PostgresParameters(Parameters):
     query: str = param("query", Text(), "Returns one row with one number.")
     target: float = param(
-        "targetQueryValue", Decimal(above=0), "Of that number, per replica.", differs="a negative one is refused"
+        "targetQueryValue",
+        Decimal(above=0),
+        "Of that number, per replica.",
+        is_target=True,
+        differs="a negative one is refused",
     )
     activation: float = param("activationTargetQueryValue", Decimal(), "Active above that number.", 0.0)
     connection: str = param("connection", Text(), "A connection string of libpq.", "", sources=AUTH_OR_ENV, secret=True)

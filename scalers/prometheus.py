@@ -35,7 +35,7 @@ class PrometheusParameters(HttpParameters):
         "What to ask, in PromQL; it must give one number.",
         differs="A query that gives a scalar works, too.",
     )
-    threshold: float = param("threshold", Decimal(above=0), "So much per replica.")
+    threshold: float = param("threshold", Decimal(above=0), "So much per replica.", is_target=True)
     activation_threshold: float = param("activationThreshold", Decimal(), "Active where the value is greater.", 0.0)
     namespace: str = param("namespace", Text(), "The parameter `namespace` of Thanos and others.", "")
     query_parameters: tuple[tuple[str, str], ...] = param(

@@ -55,6 +55,7 @@ class Trigger:
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     cached: bool = False  # read at the polling interval and never in between
+    feeds_formula: bool = False  # its reading goes into scalingModifiers.formula, which has a target of its own
     pod_identity: str = ""  # the provider that its authenticationRef names; empty: none
 
     @property

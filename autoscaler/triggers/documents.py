@@ -24,6 +24,7 @@ from autoscaler.triggers.spec import (
     SelectPolicy,
 )
 from core.resources import keda_defaults as defaults
+from core.resources.keda_annotations import RESOURCE_TRIGGERS
 from core.resources.keda_options import read_options
 from core.resources.meta import Json, key_of
 from core.resources.quantities import parse_quantity
@@ -90,6 +91,7 @@ def scaling_spec(obj: Json) -> ScalingSpec:
 def triggers_of(obj: Json) -> list[Trigger]:
     """Without what they refer to: authentication and environment are empty yet."""
     target = target_key(obj)
+    formula = ((obj["spec"].get("advanced") or {}).get("scalingModifiers") or {}).get("formula")
     container = (obj["spec"].get("scaleTargetRef") or {}).get("envSourceContainerName") or None
     return [
         Trigger(
@@ -102,6 +104,7 @@ def triggers_of(obj: Json) -> list[Trigger]:
             metric_type=_metric_type(trigger.get("metricType")),
             target=TargetRef(target.kind, target.name, container),
             cached=bool(trigger.get("useCachedMetrics")),
+            feeds_formula=bool(formula) and trigger["type"] not in RESOURCE_TRIGGERS,
         )
         for index, trigger in enumerate(obj["spec"].get("triggers") or ())
     ]

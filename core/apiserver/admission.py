@@ -107,7 +107,7 @@ def denied(kind: Kind[Any], name: str, errors: Sequence[FieldError]) -> BadReque
 
 
 def _decode(kind: Kind[Any], obj: Json, field_validation: str) -> tuple[Json, list[str]]:
-    """A private copy without nulls and unknown fields, with the warnings for the latter."""
+    """A private copy without nulls and unknown fields, spelled as its kind has it; warnings for the last two."""
     try:
         raw = orjson.dumps(obj)
     except orjson.JSONEncodeError as error:
@@ -116,14 +116,17 @@ def _decode(kind: Kind[Any], obj: Json, field_validation: str) -> tuple[Json, li
     if b"null" in raw:
         _strip_nulls(copy)
         raw = orjson.dumps(copy)
+    spelled = list(kind.spell(copy))
+    if spelled:
+        raw = orjson.dumps(copy)
     copy["apiVersion"], copy["kind"] = kind.api_version, kind.kind
     if not isinstance(copy.setdefault("metadata", {}), dict):
         raise _not_handled(kind, 'json: cannot unmarshal into field "metadata" of type object')
     try:
         kind.model.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        return copy, _sort_out(kind, copy, error, field_validation)
-    return copy, []
+        return copy, [*spelled, *_sort_out(kind, copy, error, field_validation)]
+    return copy, spelled
 
 
 def _sort_out(kind: Kind[Any], obj: Json, error: ValidationError, field_validation: str) -> list[str]:

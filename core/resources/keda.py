@@ -13,6 +13,7 @@ from pydantic import Field
 
 from core.resources.fields import doc, unhonored
 from core.resources.keda_annotations import GROUP, VERSION
+from core.resources.keda_scalars import spell_scalars
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
 from core.resources.keda_validation import default_scaled_object, validate_scaled_object, warn_scaled_object
 from core.resources.meta import Column, Kind, Model, Resource
@@ -159,6 +160,7 @@ SCALED_OBJECT: Kind[ScaledObject] = Kind(
         *(condition_column(name) for name in (READY, ACTIVE, FALLBACK, PAUSED_CONDITION)),
         *TRIGGERS_COLUMNS,
     ),
+    spell=spell_scalars,
     default=default_scaled_object,
     validate=validate_scaled_object,
     warn=warn_scaled_object,

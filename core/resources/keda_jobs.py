@@ -13,6 +13,7 @@ from core.resources.fields import doc
 from core.resources.keda import ACTIVE, BOUNDS_COLUMNS, PAUSED_CONDITION, READY, TRIGGERS_COLUMNS, condition_column
 from core.resources.keda_annotations import GROUP, VERSION
 from core.resources.keda_job_rules import validate_scaled_job, warn_scaled_job
+from core.resources.keda_scalars import spell_scalars
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
 from core.resources.meta import Kind, Model, Resource
 
@@ -67,6 +68,7 @@ SCALED_JOB: Kind[ScaledJob] = Kind(
         *(condition_column(name) for name in (READY, ACTIVE, PAUSED_CONDITION)),
         *TRIGGERS_COLUMNS,
     ),
+    spell=spell_scalars,
     validate=validate_scaled_job,
     warn=warn_scaled_job,
     merge_patch_only=True,

@@ -163,6 +163,9 @@ class AdmissionContext:
 
 Default: TypeAlias = Callable[[Json, AdmissionContext], None]
 """Fills in what the user left out, in place, in the copy that admission owns. Idempotent."""
+Spell: TypeAlias = Callable[[Json], Sequence[str]]
+"""Rewrites, in place and before types are looked at, what is taken though the schema has it otherwise; a sentence for
+each. Copes with any shape."""
 Validate: TypeAlias = Callable[[Json, AdmissionContext], Sequence[FieldError]]
 """Every rule that the schema alone cannot say. Never changes the object."""
 Warn: TypeAlias = Callable[[Json, AdmissionContext], Sequence[str]]
@@ -171,6 +174,11 @@ Warn: TypeAlias = Callable[[Json, AdmissionContext], Sequence[str]]
 
 def no_default(obj: Json, context: AdmissionContext) -> None:
     """For kinds without defaults."""
+
+
+def no_spelling(obj: Json) -> Sequence[str]:
+    """For kinds that are taken as their schema has them."""
+    return ()
 
 
 def no_rules(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:
@@ -220,6 +228,7 @@ class Kind(Generic[R]):
     columns: tuple[Column, ...] = ()
     status: bool = True
     scale: Scale | None = None
+    spell: Spell = no_spelling
     default: Default = no_default
     validate: Validate = no_rules
     warn: Warn = no_warnings

@@ -8,7 +8,16 @@ import pytest
 
 from core.resources.meta import ObjectKey
 from core.settings.declaration import Choice, Text, Whole
-from scalers.params import ANYWHERE, AUTH_OR_ENV, Parameters, declared_parameters, param, parse, unknown_parameters
+from scalers.params import (
+    ANYWHERE,
+    AUTH_OR_ENV,
+    Parameters,
+    check_written,
+    declared_parameters,
+    param,
+    parse,
+    unknown_parameters,
+)
 from scalers.readings import Trigger
 
 
@@ -65,6 +74,56 @@ def test_what_is_wrong_names_the_field(metadata: dict[str, str], path: str, word
     assert isinstance(wrong, list)
     assert [each.path for each in wrong] == [f"spec.triggers[1].metadata.{path}"]
     assert all(word in wrong[0].message for word in words), wrong[0].message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Parameters):
+    size: int = param("size", Whole(1), "Of it, per replica.", is_target=True)
+    queue: str = param("queue", Text(), "Which.")
+
+
+def test_a_trigger_that_feeds_a_formula_needs_no_target_of_its_own() -> None:
+    found = parse(Held, trigger({"queue": "a"}, feeds_formula=True))
+    assert isinstance(found, Held), found
+    assert found.queue == "a"
+    wrong = parse(Held, trigger({}, feeds_formula=True))
+    assert isinstance(wrong, list)
+    assert [each.path for each in wrong] == ["spec.triggers[1].metadata.queue"]
+    for authenticated in (False, True):
+        assert check_written(Held, trigger({"queue": "a"}, feeds_formula=True), authenticated) == []
+        (missing,) = check_written(Held, trigger({"queue": "a"}), authenticated)
+        assert missing.path == "spec.triggers[1].metadata.size"
+    wrong = parse(Held, trigger({"queue": "a", "size": "0"}, feeds_formula=True))
+    assert isinstance(wrong, list), "what it says must make sense all the same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed(Parameters):
+    url: str = param("url", Choice(("a://b",)), "Where.", sources=ANYWHERE, secret=True)
+    twin: str = param("twin", Text(), "Where else.", "a://b", sources=ANYWHERE)
+    mode: str = param("mode", Choice(("fast",)), "How.", "fast")
+
+    def problems(self) -> Sequence[tuple[str, str]]:
+        return [] if "://" in self.twin else [("twin", "must be a URL")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hint"),
+    [
+        ({"url": "RabbitMqHost"}, "write urlFromEnv"),
+        ({"url": "secret-key-name"}, "write urlFromEnv"),
+        ({"url": "a://b", "twin": "TWIN_URL"}, "write twinFromEnv"),
+        ({"url": "amqp://nowhere"}, ""),
+        ({"url": "a://b", "mode": "SLOW"}, ""),
+    ],
+)
+def test_what_may_be_the_name_of_a_variable_is_told_how_to_be_one(metadata: dict[str, str], hint: str) -> None:
+    wrong = parse(Placed, trigger(metadata))
+    assert isinstance(wrong, list)
+    (error,) = wrong
+    named = f"; if it names a variable of the target's container, {hint}"
+    assert error.message.endswith(named) if hint else "FromEnv" not in error.message
+    assert "RabbitMqHost" not in error.message, "a secret is not shown"
 
 
 def test_a_secret_is_shown_nowhere() -> None:

@@ -102,3 +102,11 @@ def test_triggers_and_target() -> None:
         scaled_object(scaleTargetRef={"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "hello"})
     )
     assert (service.is_deployment, service.is_request_driven) == (False, True)
+
+
+def test_a_formula_is_fed_by_all_triggers_but_cpu_and_memory() -> None:
+    triggers = [{"type": each, "metadata": {}, "name": each} for each in ("kafka", "cron", "cpu", "memory")]
+    modifiers = {"scalingModifiers": {"formula": "kafka + cron", "target": "1"}}
+    fed = triggers_of(scaled_object(triggers=triggers, advanced=modifiers))
+    assert [each.type for each in fed if each.feeds_formula] == ["kafka", "cron"]
+    assert not any(each.feeds_formula for each in triggers_of(scaled_object(triggers=triggers)))
