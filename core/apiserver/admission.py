@@ -123,7 +123,7 @@ def _decode(kind: Kind[Any], obj: Json, field_validation: str) -> tuple[Json, li
     if not isinstance(copy.setdefault("metadata", {}), dict):
         raise _not_handled(kind, 'json: cannot unmarshal into field "metadata" of type object')
     try:
-        kind.model.model_validate_json(raw, strict=True)
+        kind.model.model_validate_json(raw, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         return copy, [*spelled, *_sort_out(kind, copy, error, field_validation)]
     return copy, spelled

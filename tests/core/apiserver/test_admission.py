@@ -87,6 +87,20 @@ def test_unknown_fields_are_pruned_with_a_warning_or_silently() -> None:
     assert (ignored.obj, ignored.warnings) == (clean, ())
 
 
+def test_a_field_has_its_name_in_the_api_alone() -> None:
+    """The one that it has in our models is no other way to say it."""
+    document = deployment(replicas=3)
+    pod = document["spec"]["template"]["spec"]
+    pod["containers"][0]["image_pull_policy"] = "Always"
+    pod["termination_grace_period_seconds"] = 5
+    admitted = admit_create(DEPLOYMENT, document, CONTEXT, "Warn")
+    assert sorted(admitted.warnings) == [
+        'unknown field "spec.template.spec.containers[0].image_pull_policy"',
+        'unknown field "spec.template.spec.termination_grace_period_seconds"',
+    ]
+    assert "termination_grace_period_seconds" not in admitted.obj["spec"]["template"]["spec"]
+
+
 def test_custom_kinds_name_unknown_fields_without_the_prefix() -> None:
     with pytest.raises(BadRequest, match=r'^strict decoding error: unknown field "spec\.foo"$'):
         admit_create(POD_AUTOSCALER, {"metadata": {"name": "a"}, "spec": {"foo": 1}}, CONTEXT, "Strict")
