@@ -47,12 +47,16 @@ OnAnswer: TypeAlias = Callable[[ProbeState, Answer], None]
 
 
 async def run_probe(plan: ProbePlan, container: Container, clock: Clock, on_answer: OnAnswer) -> None:
-    """Tries until cancelled; tells of every answer, with what the answers so far add up to."""
+    """Tries until cancelled, or until yes is assumed; tells of every answer, with what the answers so far add up to."""
     if plan.initial_delay_s:
         await clock.sleep(plan.initial_delay_s)
-    state, begun = ProbeState(), clock.monotonic()
+    state, begun, ever = ProbeState(), clock.monotonic(), False
     while True:
         answer = await try_check(plan.check, container, try_timeout_s(plan, state))
+        ever = ever or answer.success
+        if plan.assumed_after_s is not None and not ever and clock.monotonic() - begun >= plan.assumed_after_s:
+            on_answer(ProbeState(healthy=True), Answer(True))
+            return
         state = next_state(plan, state, answer.success)
         on_answer(state, answer)
         await clock.sleep(next_try_s(plan, state, clock.monotonic() - begun))

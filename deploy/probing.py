@@ -24,6 +24,7 @@ COMMAND_LONGEST_S = 1.0
 COMMAND_TIMEOUT_S = 10.0  # what Knative gives all the tries of one call together
 DEFAULT_PERIOD_S = 10.0
 DEFAULT_FAILURES = 3
+ASSUMED_AFTER_S = 2.0
 USER_AGENT = "kube-probe/1.34"  # frameworks and access logs know it by its beginning
 
 
@@ -82,6 +83,7 @@ class ProbePlan:
     failures: int = DEFAULT_FAILURES
     aggressive: bool = False
     grace_s: float | None = None  # for the stop that this probe causes
+    assumed_after_s: float | None = None  # the answer is taken for yes, where there was none until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,13 @@ def make_probe(probe: Probe, kind: ProbeKind, container: Container, where: Where
 
 
 def default_readiness(where: Where) -> ProbePlan | None:
-    """What a serving container without a probe gets: it is ready when it accepts a connection."""
+    """What a serving container without a probe gets: it is ready when it accepts a connection. The port may be one that
+    only a document names (Kubernetes asks nobody, and has it ready at once): after a moment that does not matter.
+    A Revision's containers have a probe in any case."""
     if where.port is None:
         return None
-    return ProbePlan(ProbeKind.READINESS, TcpCheck(where.host, where.port), aggressive=True)
+    check = TcpCheck(where.host, where.port)
+    return ProbePlan(ProbeKind.READINESS, check, aggressive=True, assumed_after_s=ASSUMED_AFTER_S)
 
 
 def make_probes(container: Container, where: Where, default_is_serving: bool) -> dict[ProbeKind, ProbePlan]:

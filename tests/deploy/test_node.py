@@ -386,7 +386,7 @@ def test_startup_holds_the_other_probes(tmp_path: Path) -> None:
 
 def test_one_that_never_listens_is_told_which_port(tmp_path: Path) -> None:
     async def test(world: NodeWorld) -> None:
-        name = await world.create(pod(container("fake/deaf")))
+        name = await world.create(pod(container("fake/deaf", readinessProbe={"tcpSocket": {"port": 0}})))
         message = await world.until_said(name, "Unhealthy")
         port = world.runtime.sandboxes[name].address.port
         assert message == f"Readiness probe failed: dial tcp 127.0.0.1:{port}: connect: connection refused"
@@ -397,10 +397,18 @@ def test_one_that_never_listens_is_told_which_port(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_one_that_names_a_port_and_no_probe_is_ready_soon_as_on_a_cluster(tmp_path: Path) -> None:
+    async def test(world: NodeWorld) -> None:
+        name = await world.create(pod(container("fake/deaf")))
+        await world.until(name, is_ready)
+
+    run(tmp_path, test)
+
+
 def test_one_in_a_network_of_its_own_is_told_the_port_there(tmp_path: Path) -> None:
     async def test(world: NodeWorld) -> None:
         world.runtime.inside = 8080
-        name = await world.create(pod(container("fake/deaf")))
+        name = await world.create(pod(container("fake/deaf", readinessProbe={"tcpSocket": {"port": 0}})))
         told = await world.until(name, lambda obj: "8080" in condition(obj, "Ready").get("message", ""))
         message = condition(told, "Ready")["message"]
         assert message.endswith("(port 8080 of the container: it must listen there on 0.0.0.0, not on 127.0.0.1 alone)")

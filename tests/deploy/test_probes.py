@@ -155,6 +155,31 @@ def test_exec() -> None:
     assert ask(ExecCheck(("not", "ok"))) == Answer(False, "not ok")
 
 
+@pytest.mark.parametrize("listens", [False, True])
+def test_where_nobody_wrote_a_probe_it_is_soon_taken_for_ready(monkeypatch: pytest.MonkeyPatch, listens: bool) -> None:
+    """One that has answered is asked as long as it runs; of one that has not there is no more to ask."""
+
+    async def test() -> list[bool | None]:
+        clock, answers = FakeClock(), []
+        plan = ProbePlan(ProbeKind.READINESS, ExecCheck(("x",)), period_s=1, assumed_after_s=2.0)
+
+        async def try_it(*_: object) -> Answer:
+            return Answer(listens and len(answers) == 1)
+
+        def note(state: ProbeState, answer: Answer) -> None:
+            answers.append(state.healthy)
+
+        monkeypatch.setattr("deploy.probes.try_check", try_it)
+        task = asyncio.get_running_loop().create_task(run_probe(plan, NoContainer(), clock, note))
+        await clock.advance(4.5)
+        assert task.done() is not listens
+        task.cancel()
+        await settle()
+        return answers
+
+    assert asyncio.run(test()) == ([None, True, True, True, False] if listens else [None, None, True])
+
+
 def test_a_probe_waits_its_delay_and_then_keeps_its_period() -> None:
     async def test() -> None:
         clock, answers = FakeClock(), []
