@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -43,6 +44,7 @@ def main(names: list[str]) -> int:
         print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
         return 2
     failed: list[Row] = []
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile every module: twice as long
     for name in names or BENCHMARKS:
         print(f"\n{name}", flush=True)
         (RESULTS / f"{name}.json").unlink(missing_ok=True)  # a row of an earlier run must not stand for this one

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.clock import Clock
 from core.inside import Call, Caller, Reply, Sites
-from core.reconcile.controller import Controller
 from core.reconcile.events import Recorder
 from core.resources.eventing_labels import KAFKA_CLASSES, LOG_CLASSES, RABBITMQ_CLASS
 from core.resources.hosts import Hosts
@@ -44,7 +43,7 @@ class EventingWing:
     `mutate` is for the API's admission."""
 
     services: Sequence[tuple[str, Service]]
-    controllers: Sequence[Controller]
+    controllers: Sequence[tuple[str, Service]]
     mutate: Mutate
     log: EventLog
     plane: DataPlane

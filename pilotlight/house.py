@@ -125,10 +125,8 @@ def make_house(
         *((f"inside:{n}", Inside(network, activator, clock, addresses).run) for n, network in enumerate(networks)),
     ]
     controllers: list[tuple[str, Service]] = [
-        *(
-            (controller.name, controller.run)
-            for controller in [*local, *make_controllers(world), *eventing.controllers]
-        ),
+        *((controller.name, controller.run) for controller in [*local, *make_controllers(world)]),
+        *eventing.controllers,
         *scaling.controllers,
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),

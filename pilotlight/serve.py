@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.metadata
 import os
 import signal
 import socket
@@ -28,6 +27,7 @@ from core.clock import SystemClock
 from core.resources.kinds import KINDS
 from core.store.sqlite import SqliteStore
 from core.tasks import Service, Started, start_service
+from pilotlight import VERSION
 from pilotlight.bootstrap import bootstrap
 from pilotlight.datadir import Running
 from pilotlight.house import House, make_house
@@ -134,7 +134,7 @@ class ApiServer(uvicorn.Server):
 
 def _api_server(house: House, token: str, certificates: Certificates) -> ApiServer:
     config = uvicorn.Config(
-        house.application(token, importlib.metadata.version("pilotlight")),
+        house.application(token, VERSION),
         http="httptools",
         ws="none",
         lifespan="off",

@@ -18,23 +18,22 @@ from eventing.controllers.event_type import EventTypeReconciler, NewsReconciler
 from eventing.controllers.flow import PARALLELS, SEQUENCES, FlowReconciler
 from eventing.controllers.in_memory_channel import InMemoryChannelReconciler
 from eventing.controllers.inlets import Inlets
+from eventing.controllers.late import LatePart
 from eventing.controllers.leftovers import Leftovers
 from eventing.controllers.subscription import SubscriptionReconciler
 from eventing.controllers.trigger import TriggerReconciler
 from eventing.controllers.world import World
-from eventing.sinks.base import Sink
 from eventing.sinks.registry import SINKS
-from eventing.sources.base import EarlySource, Source
 from eventing.sources.registry import SOURCES
 
 
 @dataclass(frozen=True, slots=True)
 class Controllers:
-    """`doors`: the kinds that events come in by, with who opens them, in order. `services`: what sources and
-    sinks do beside being reconciled."""
+    """`all` by name. `doors`: the kinds that events come in by, with who opens them, in order. `services`: what
+    sources and sinks do beside being reconciled."""
 
     world: World
-    all: Sequence[Controller]
+    all: Sequence[tuple[str, Service]]
     doors: Sequence[tuple[Kind[Any], Reconciler]]
     services: Sequence[tuple[str, Service]]
 
@@ -52,19 +51,18 @@ def make_controllers(world: World) -> Controllers:
     event_types, brokers = EventTypeReconciler(world, inlets.catalogue), BrokerReconciler(world, inlets)
     channels, in_memory = ChannelReconciler(world), InMemoryChannelReconciler(world, inlets)
     sequences, parallels = FlowReconciler(world, inlets, SEQUENCES), FlowReconciler(world, inlets, PARALLELS)
-    sources, sinks = [make(world) for make in SOURCES.values()], [make(world) for make in SINKS.values()]
-    plugins: Sequence[Source | Sink] = [*sources, *sinks]
+    late = [LatePart(world, plugin) for plugin in (*SINKS.values(), *SOURCES.values())]
+    controllers: Sequence[Controller] = [
+        event_types.controller(),
+        *(each.controller() for each in (brokers, channels, in_memory, sequences, parallels)),
+        TriggerReconciler(world).controller(),
+        SubscriptionReconciler(world).controller(),
+        NewsReconciler(world, inlets.catalogue).controller(),
+        Leftovers(world).controller(),
+    ]
     return Controllers(
         world,
-        [
-            event_types.controller(),
-            *(each.controller() for each in (brokers, channels, in_memory, sequences, parallels)),
-            TriggerReconciler(world).controller(),
-            SubscriptionReconciler(world).controller(),
-            NewsReconciler(world, inlets.catalogue).controller(),
-            Leftovers(world).controller(),
-            *(each.controller() for each in plugins),
-        ],
+        [*((each.name, each.run) for each in controllers), *((part.name, part.control) for part in late)],
         [
             (EVENT_TYPE, event_types.reconcile),  # schemas are in force before the first event
             (BROKER, brokers.reconcile),
@@ -72,8 +70,6 @@ def make_controllers(world: World) -> Controllers:
             (IN_MEMORY_CHANNEL, in_memory.reconcile),
             (SEQUENCE, sequences.reconcile),
             (PARALLEL, parallels.reconcile),
-            *((sink.kind, sink.reconcile) for sink in sinks),
-            *((source.kind, source.reconcile) for source in sources if isinstance(source, EarlySource)),
         ],
-        [service for each in plugins for service in each.services],
+        [(f"{part.name}s", part.serve) for part in late],
     )

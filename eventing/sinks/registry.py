@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from eventing.controllers.world import World
-from eventing.sinks.base import Sink
+from core.resources.sinks import JOB_SINK, KAFKA_SINK
+from eventing.controllers.late import Plugin
 
-
-def _job(world: World) -> Sink:
-    from eventing.sinks.job import JobSinks
-
-    return JobSinks(world)
-
-
-def _kafka(world: World) -> Sink:
-    from eventing.sinks.kafka import KafkaSinks
-
-    return KafkaSinks(world)
-
-
-SINKS: Final[Mapping[str, Callable[[World], Sink]]] = {
-    "job": _job,
-    "kafka": _kafka,
+SINKS: Final[Mapping[str, Plugin]] = {
+    "job": Plugin(JOB_SINK, "eventing.sinks.job", "JobSinks"),
+    "kafka": Plugin(KAFKA_SINK, "eventing.sinks.kafka", "KafkaSinks"),
 }

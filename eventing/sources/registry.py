@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from eventing.controllers.world import World
-from eventing.sources.base import Source
+from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, SINK_BINDING
+from core.resources.sources_kafka import KAFKA_SOURCE
+from core.resources.sources_rabbitmq import RABBITMQ_SOURCE
+from eventing.controllers.late import Plugin
 
-
-def _kafka(world: World) -> Source:
-    from eventing.sources.kafka import KafkaSources
-
-    return KafkaSources(world)
-
-
-def _ping(world: World) -> Source:
-    from eventing.sources.ping import PingSources
-
-    return PingSources(world)
-
-
-def _rabbitmq(world: World) -> Source:
-    from eventing.sources.rabbitmq import RabbitmqSources
-
-    return RabbitmqSources(world)
-
-
-def _container(world: World) -> Source:
-    from eventing.sources.container import ContainerSources
-
-    return ContainerSources(world)
-
-
-def _sink_binding(world: World) -> Source:
-    from eventing.sources.sink_binding import SinkBindings
-
-    return SinkBindings(world)
-
-
-def _api_server(world: World) -> Source:
-    from eventing.sources.api_server import ApiServerSources
-
-    return ApiServerSources(world)
-
-
-SOURCES: Final[Mapping[str, Callable[[World], Source]]] = {
-    "kafka": _kafka,
-    "ping": _ping,
-    "rabbitmq": _rabbitmq,
-    "sink_binding": _sink_binding,
-    "container": _container,
-    "api_server": _api_server,
+SOURCES: Final[Mapping[str, Plugin]] = {
+    "kafka": Plugin(KAFKA_SOURCE, "eventing.sources.kafka", "KafkaSources"),
+    "ping": Plugin(PING_SOURCE, "eventing.sources.ping", "PingSources"),
+    "rabbitmq": Plugin(RABBITMQ_SOURCE, "eventing.sources.rabbitmq", "RabbitmqSources"),
+    "sink_binding": Plugin(SINK_BINDING, "eventing.sources.sink_binding", "SinkBindings"),
+    "container": Plugin(CONTAINER_SOURCE, "eventing.sources.container", "ContainerSources"),
+    "api_server": Plugin(API_SERVER_SOURCE, "eventing.sources.api_server", "ApiServerSources"),
 }

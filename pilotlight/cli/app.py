@@ -8,7 +8,6 @@ Exit codes: 0 done, 1 the platform refused or a thing is not ready, 2 the comman
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ from typer.exceptions import TyperException
 
 from core.errors import ApiError, PermanentError, TemporaryError
 from deploy.runtimes.base import StartError
+from pilotlight import VERSION
 from pilotlight.cli.output import problems, say
 from pilotlight.cli.session import NotReady, Session, UsageProblem
 from pilotlight.datadir import DataDir, default_data_dir
@@ -75,7 +75,7 @@ def make_app(words: Collection[str]) -> typer.Typer:
 
 def tell_version(wanted: bool) -> None:
     if wanted:
-        say(importlib.metadata.version("pilotlight"))
+        say(VERSION)
         raise typer.Exit
 
 

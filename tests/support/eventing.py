@@ -169,8 +169,7 @@ async def eventing(folder: Path, store: MemoryStore | None = None) -> AsyncItera
         async with asyncio.TaskGroup() as group:
             controllers = make_controllers(world)
             services = [("log", log.run), ("plane", plane.run), ("doors", controllers.open_doors)]
-            services += controllers.services
-            services += [(each.name, each.run) for each in controllers.all]
+            services += [*controllers.services, *controllers.all]
             tasks = [await start_service(group, run, name) for name, run in services]
             yield Eventing(store, log, plane, chronicle, sites, settings, world, clock, people)
             for task in reversed(tasks):

@@ -131,9 +131,9 @@ def test_a_batch_becomes_a_job_each(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with eventing(tmp_path) as under:
-            assert (await under.post(event("1"), "/default/nobody", HOST)).status == 404
             await under.apply(JOB_SINK, "logger", SPEC)
             await under.ready(JOB_SINK, "logger")
+            assert (await under.post(event("1"), "/default/nobody", HOST)).status == 404
             assert (await ask(under, "/default/logger", b"POST", b"{}")).status == 400
             assert (await ask(under, "/default/logger")).status == 404
             assert (await ask(under, "/namespaces/default/name/logger/sources/s/ids/9")).status == 404

@@ -17,8 +17,8 @@ def test_every_sink_of_the_folder_is_in_the_table(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with eventing(tmp_path) as under:
-            for make in SINKS.values():
-                sink = make(under.world)
-                assert sink.controller().name == sink.kind.kind.lower()
+            for plugin in SINKS.values():
+                sink = await plugin.load(under.world)
+                assert sink.controller().name == plugin.kind.kind.lower()
 
     asyncio.run(main())
