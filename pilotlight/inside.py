@@ -1,7 +1,8 @@
 """The gateway's listener for instances with a network of their own: at this machine's address on that network.
 
 A container engine may come, go, and come back with another network, so the listener is made when there is an address to
-listen at. Nothing outside this machine is on such a network.
+listen at. The engine gives this machine that address with the first container only, which shall find somebody there.
+Nothing outside this machine is on such a network.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Inside:
         self._listening.add(address)
         for port in dict.fromkeys(self._ports):
             try:
-                listener = bind("inside", address, port)
+                listener = bind("inside", address, port, early=True)
             except PortProblem as problem:
                 log.warning("functions in containers cannot reach others by name", why=str(problem))
             else:

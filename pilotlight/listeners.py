@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from core.resources.hosts import Hosts
 
+_IP_FREEBIND = 15  # linux/in.h; the module socket has no name for it before Python 3.13
 INSIDE_ADDRESSES = tuple(f"127.80.0.{last}" for last in range(1, 33))
 """Loopback addresses of our own, one per platform on a machine: instances reach the gateway there, on port 80 where
 this user may listen on it."""
@@ -39,13 +40,16 @@ class Addresses:
         return Hosts(self.public_port, self.inside_port)
 
 
-def bind(purpose: str, host: str, port: int, *, shared: bool = False) -> Listener:
-    """Listens there; port 0 picks a free one. `shared`: other processes of ours will listen there too."""
+def bind(purpose: str, host: str, port: int, *, shared: bool = False, early: bool = False) -> Listener:
+    """Listens there; port 0 picks a free one. `shared`: other processes of ours will listen there too. `early`:
+    the address need not be one of this machine yet."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
+        if early:
+            listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         listener.bind((host, port))
         listener.listen(4096)
     except OSError as error:

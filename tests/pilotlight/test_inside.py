@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
+from pathlib import Path
 
 from activator.service import Activator
 from core.clock import SystemClock
@@ -27,6 +29,17 @@ class Network:
 
     def set_names(self, names: object) -> None:
         raise AssertionError("names are told elsewhere")
+
+
+LATER = "192.0.2.1"
+"""Not an address of this machine."""
+
+
+def listens(host: str, port: int) -> bool:
+    """By the kernel's table: nobody can connect there yet."""
+    place = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1] == place and row[3] == "0A" for row in rows)
 
 
 def free_port() -> int:
@@ -56,9 +69,10 @@ def test_it_listens_once_there_is_an_address() -> None:
             await clock.advance(1.0)
             assert answers(port)
             assert answers(public), "status.url names it"
-            network.gateway = "192.0.2.1"  # not an address of this machine
+            network.gateway = LATER
             await clock.advance(1.0)
             assert answers(port)
+            assert listens(LATER, port), "an engine's bridge comes up with its first container"
             for service in services:
                 service.cancel()
 
