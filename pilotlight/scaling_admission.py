@@ -1,8 +1,9 @@
 """What is said of a ScaledObject or ScaledJob that has to do with other objects, and with the scalers it names.
 
 The API's writing verbs ask it once the rules of the kind are kept (`Backend.judges`). Two ScaledObjects on one target,
-and cpu or memory of containers that request none, are refused as KEDA's webhook refuses them. What may only come later
-in a file of documents, a target or an authentication, is a warning; so is what scalers think of their parameters.
+a HorizontalPodAutoscaler there, and cpu or memory of containers that request none, are refused as KEDA's webhook
+refuses them. What may only come later in a file of documents, a target or an authentication, is a warning; so is what
+scalers think of their parameters.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from autoscaler.triggers.documents import authentication_of, triggers_of
 from autoscaler.triggers.making import client_missing, load_definition
 from core.apiserver.backend import Judge, Verdict
 from core.errors import FieldError, NotFound, PermanentError
+from core.resources.hpa import HORIZONTAL_POD_AUTOSCALER
 from core.resources.keda import SCALED_OBJECT
-from core.resources.keda_annotations import HPA_PREFIX, RESOURCE_TRIGGERS
+from core.resources.keda_annotations import HPA_OWNERSHIP, HPA_PREFIX, RESOURCE_TRIGGERS, TRANSFER_HPA_OWNERSHIP
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_defaults import MAX_REPLICAS, hpa_name, or_else, target_of
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.keda_validation import check_waking
-from core.resources.meta import Json, Kind, key_of
+from core.resources.meta import Json, Kind, controller_of, key_of
 from core.resources.quantities import parse_quantity
 from core.resources.serving import SERVICE
 from core.resources.workloads import DEPLOYMENT
@@ -43,14 +45,15 @@ class ScalingAdmission:
         return {SCALED_OBJECT: self._judge_object, SCALED_JOB: self._judge_job}
 
     async def _judge_object(self, obj: Json, dry_run: bool) -> Verdict:
-        errors = await self._rivals(obj)
+        errors, warnings = await self._autoscalers(obj)
+        errors += await self._rivals(obj)
         api_version, kind, name = target_of(obj["spec"])
         declared = _TARGETS.get((api_version, kind))
         target = await self._find(declared, name, obj["metadata"]["namespace"]) if declared else None
         if target is not None and declared is DEPLOYMENT and not dry_run:
             errors += _check_requests(obj, target)
         errors += check_waking(obj["spec"])
-        warnings = await self._remarks(obj)
+        warnings += await self._remarks(obj)
         if target is not None and declared is DEPLOYMENT:
             warnings += _strange_containers(obj, target)
         if declared is not None and target is None:
@@ -65,7 +68,8 @@ class ScalingAdmission:
         key, target, autoscaler = key_of(obj), target_of(obj["spec"]), hpa_name(obj)
         api_version, kind, name = target
         errors = []
-        for other in await self._mentioning(key.namespace, name, autoscaler, autoscaler.removeprefix(HPA_PREFIX)):
+        names = (name, autoscaler, autoscaler.removeprefix(HPA_PREFIX))
+        for other in await self._mentioning(SCALED_OBJECT, key.namespace, *names):
             rival = key_of(other)
             if rival == key:
                 continue
@@ -77,12 +81,31 @@ class ScalingAdmission:
                 errors.append(FieldError(_HPA_NAME, said))
         return errors
 
-    async def _mentioning(self, namespace: str, *names: str) -> Iterable[Json]:
-        """The ScaledObjects of a namespace that hold one of these names somewhere: of thousands, few are parsed."""
+    async def _autoscalers(self, obj: Json) -> tuple[list[FieldError], list[str]]:
+        """HorizontalPodAutoscalers that no ScaledObject has: on the same target, or of the name of its own."""
+        target, own, namespace = target_of(obj["spec"]), hpa_name(obj), obj["metadata"]["namespace"]
+        takes_over = (obj["metadata"].get("annotations") or {}).get(TRANSFER_HPA_OWNERSHIP) == "true"
+        errors, warnings = [], []
+        for other in await self._mentioning(HORIZONTAL_POD_AUTOSCALER, namespace, target[2], own):
+            name, owner = other["metadata"]["name"], controller_of(other)
+            if (owner is not None and owner["kind"] == SCALED_OBJECT.kind) or (takes_over and name == own):
+                continue
+            excused = (other["metadata"].get("annotations") or {}).get(HPA_OWNERSHIP) == "false"
+            if target_of(other["spec"]) == target and not excused:
+                errors.append(_managed(target, name, takes_over=takes_over))
+            elif name == own:
+                warnings.append(
+                    f"{_HPA_NAME}: there is a HorizontalPodAutoscaler {name} of another, which stays as it is: none "
+                    "will show what this ScaledObject does until it has another name"
+                )
+        return errors, warnings
+
+    async def _mentioning(self, kind: Kind[Any], namespace: str, *names: str) -> Iterable[Json]:
+        """The objects of a namespace that hold one of these names somewhere: of thousands, few are parsed."""
         if not isinstance(self._store, ByteLister):
-            return (await self._store.list(SCALED_OBJECT, namespace)).items
+            return (await self._store.list(kind, namespace)).items
         spelled = [orjson.dumps(name) for name in names]
-        texts = (await self._store.list_bytes(SCALED_OBJECT, namespace)).items
+        texts = (await self._store.list_bytes(kind, namespace)).items
         return [orjson.loads(text) for text in texts if any(each in text for each in spelled)]
 
     async def _remarks(self, obj: Json) -> list[str]:
@@ -110,6 +133,22 @@ class ScalingAdmission:
             return await self._store.get(kind, name, namespace)
         except NotFound:
             return None
+
+
+def _managed(target: tuple[str, str, str], autoscaler: str, *, takes_over: bool) -> FieldError:
+    """In KEDA's words, and what to do."""
+    api_version, kind, name = target
+    if takes_over:
+        said = (
+            f"the existing hpa '{autoscaler}' for workload '{name}' of type '{api_version}.{kind}' must be specified "
+            "by name in advanced settings to enable ownership transfer"
+        )
+        return FieldError(_HPA_NAME, said)
+    said = (
+        f"the workload '{name}' of type '{api_version}.{kind}' is already managed by the hpa '{autoscaler}': delete "
+        f"it, or take it over with the annotation {TRANSFER_HPA_OWNERSHIP} and its name in {_HPA_NAME}"
+    )
+    return FieldError("spec.scaleTargetRef.name", said)
 
 
 async def _scaler_remarks(trigger: Trigger, bounds: Bounds) -> Sequence[str]:

@@ -18,6 +18,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -30,7 +31,7 @@ var roots = map[string]any{
 	"v1/Secret": corev1.Secret{}, "v1/ConfigMap": corev1.ConfigMap{}, "v1/Namespace": corev1.Namespace{},
 	"v1/ServiceAccount": corev1.ServiceAccount{}, "v1/Event": corev1.Event{},
 	"apps/v1/Deployment": appsv1.Deployment{}, "autoscaling/v1/Scale": autoscalingv1.Scale{},
-	"batch/v1/Job": batchv1.Job{},
+	"autoscaling/v2/HorizontalPodAutoscaler": autoscalingv2.HorizontalPodAutoscaler{}, "batch/v1/Job": batchv1.Job{},
 	"discovery.k8s.io/v1/EndpointSlice":                discoveryv1.EndpointSlice{},
 	"authorization.k8s.io/v1/SelfSubjectAccessReview":  authorizationv1.SelfSubjectAccessReview{},
 	"authorization.k8s.io/v1/SubjectAccessReview":      authorizationv1.SubjectAccessReview{},

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from autoscaler.triggers.documents import TargetKey, authentication_of, scaling_spec, target_key, triggers_of
+from autoscaler.triggers.hpa_document import skeleton_of
 from autoscaler.triggers.loop import Floor, Loop
 from autoscaler.triggers.making import Lookup, Maker, load_definition
 from autoscaler.triggers.referring import Found, Referring
@@ -22,9 +23,10 @@ from autoscaler.triggers.status import NO_SCALE, NO_TARGET, WRONG_TARGET
 from autoscaler.triggers.targets import Targets, latest_revision
 from core.errors import NotFound, PermanentError
 from core.multimap import Multimap
-from core.reconcile.controller import Controller, Watched
+from core.reconcile.controller import Controller, Watched, owner
 from core.reconcile.events import Recorder
 from core.resources.child_names import child_name
+from core.resources.hpa import HORIZONTAL_POD_AUTOSCALER
 from core.resources.keda import ACTIVE, SCALED_OBJECT
 from core.resources.keda_annotations import FINALIZER, SCALED_OBJECT_NAME
 from core.resources.keda_triggers import authentications_types, triggers_types
@@ -71,7 +73,8 @@ class ScaledObjects:
         self._target: dict[ObjectKey, TargetKey] = {}
         self._ages: dict[ObjectKey, tuple[str, str]] = {}  # the eldest of a target's ScaledObjects scales it
         self._original: dict[ObjectKey, int] = {}
-        watches = [Watched(SCALED_OBJECT, _if_asked), *self._referring.watches()]
+        lost = Watched(HORIZONTAL_POD_AUTOSCALER, _lost, changes_only=True)
+        watches = [Watched(SCALED_OBJECT, _if_asked), lost, *self._referring.watches()]
         self._controller = Controller("scaledobjects", world.store, self._reconcile, watches, world.clock)
 
     async def run(self, started: Started) -> None:
@@ -165,6 +168,7 @@ class ScaledObjects:
             original=self._original_of(obj, found),
             types=triggers_types(said),
             authentications=authentications_types(said),
+            hpa=None if problem else skeleton_of(obj),
         )
         return plan, referred.again_s
 
@@ -254,7 +258,17 @@ def _if_asked(event: WatchEvent) -> Iterable[ObjectKey]:
 
 def _asked(obj: Json) -> tuple[Any, ...]:
     metadata = obj["metadata"]
-    return obj.get("spec"), metadata.get("annotations"), metadata.get("deletionTimestamp"), metadata.get("uid")
+    labels = {name: value for name, value in (metadata.get("labels") or {}).items() if name != SCALED_OBJECT_NAME}
+    said = metadata.get("annotations"), metadata.get("deletionTimestamp"), metadata.get("uid")
+    return obj.get("spec"), labels, *said
+
+
+def _lost(event: WatchEvent) -> Iterable[ObjectKey]:
+    """Whose HorizontalPodAutoscaler somebody has deleted."""
+    return _owners(event) if event.type is EventType.DELETED else ()
+
+
+_owners = owner(SCALED_OBJECT)
 
 
 def _of_deployment(obj: Json) -> _Found:

@@ -55,6 +55,7 @@ class Facts:
     original: int | None = None
     types: str = ""
     authentications: str = ""
+    hpa_name: str = ""
     active_at: float | None = field(default=None, compare=False)
 
     @property
@@ -112,5 +113,6 @@ def gather(scaled: Scaled, sources: Sequence[Source], now: float, wall: float) -
         original=plan.original,
         types=plan.types,
         authentications=plan.authentications,
+        hpa_name="" if plan.hpa is None else plan.hpa["metadata"]["name"],
         active_at=None if last_active is None else wall - (now - last_active),
     )

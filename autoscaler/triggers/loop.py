@@ -14,14 +14,17 @@ from typing import Final
 
 import structlog
 
+from autoscaler.triggers import hpa_writer
 from autoscaler.triggers.announcements import DELETED, SCALERS_STOPPED, Announcement, not_scaled, scaled
 from autoscaler.triggers.decide import Observed, begin, decide
 from autoscaler.triggers.decisions import Cause, Decision
 from autoscaler.triggers.facts import Facts, gather
+from autoscaler.triggers.hpa_status import View
+from autoscaler.triggers.hpa_view import look
 from autoscaler.triggers.making import Make
 from autoscaler.triggers.poller import Poller
 from autoscaler.triggers.scaled import Plan, Scaled
-from autoscaler.triggers.sources import Owner
+from autoscaler.triggers.sources import Owner, lateness
 from autoscaler.triggers.status_writer import StatusWriter
 from autoscaler.triggers.timers import Timers
 from core.clock import Clock
@@ -73,6 +76,7 @@ class Loop:
         self._group: asyncio.TaskGroup | None = None
         self.poller = Poller(clock, make, self._hear)
         self._statuses = StatusWriter(store, clock, recorder, self._gather)
+        self._views = hpa_writer.HpaWriter(store, clock, self._view)
 
     async def run(self, started: Started) -> None:
         async with asyncio.TaskGroup() as group:
@@ -80,6 +84,7 @@ class Loop:
             try:
                 await start_service(group, self.poller.run, "scaledobjects:poller")
                 await start_service(group, self._statuses.run, "scaledobjects:statuses")
+                await start_service(group, self._views.run, "scaledobjects:views")
                 group.create_task(self._timers.run(self._awaken), name="scaledobjects:timers")
                 started()
                 await self._run_decisions()
@@ -109,12 +114,14 @@ class Loop:
         triggers = () if plan.problem else plan.triggers
         self.poller.place(entry.owner, triggers, plan.spec.polling_interval_s, plan.troubles)
         self._statuses.tell(plan.key, self._facts(entry))
+        self._views.tell(plan.key, hpa_writer.Cause.DOUBT)
         self._awaken(plan.key, Cause.CHANGE)
 
     def remove(self, key: ObjectKey) -> None:
         """It is gone, and with it what it wanted."""
         entry = self._objects.pop(key, None)
         self._statuses.forget(key)
+        self._views.tell(key)
         self._timers.clear(key)
         self._due.pop(key, None)
         if entry is None:
@@ -196,7 +203,7 @@ class Loop:
         outcome = decide(plan.spec, entry.state, observed, now)
         entry.state, entry.outcome = outcome.state, outcome
         if cause >= Cause.READING:
-            entry.late_s = self._lateness(entry, now)
+            entry.late_s = lateness(self.poller.sources(entry.owner), now)
         entry.history.append(Decision(self._clock.wall(), now, plan.spec, observed, outcome, cause))
         if outcome.next_at is None:
             self._timers.clear(entry.key)
@@ -205,12 +212,7 @@ class Loop:
         if outcome.scale is not None:
             self._scale(entry, has, outcome.scale)
         self._statuses.tell(entry.key, self._facts(entry))
-
-    def _lateness(self, entry: Scaled, now: float) -> float:
-        """From when the last reading was due until now, when it has been decided upon."""
-        asked = [(source.asked_at, source.late_s) for source in self.poller.sources(entry.owner) if source.asked_at]
-        last = max(asked, default=None)
-        return 0.0 if last is None or last[0] is None else last[1] + now - last[0]
+        self._views.tell(entry.key)
 
     # What is written.
 
@@ -251,6 +253,7 @@ class Loop:
 
     def _announce(self, entry: Scaled, replicas: int, scale: int) -> None:
         plan, demands = entry.plan, entry.outcome.demands if entry.outcome else ()
+        entry.scaled_at = self._clock.wall()
         active = [demand.metric for demand in demands if demand.active]
         said = scaled(plan.target, replicas, scale, active, forced=plan.spec.forced)
         if said is not None:
@@ -271,3 +274,9 @@ class Loop:
     def _gather(self, key: ObjectKey) -> tuple[Facts, Json] | None:
         entry = self._objects.get(key)
         return None if entry is None else (self._facts(entry), entry.plan.reference)
+
+    def _view(self, key: ObjectKey) -> View | None:
+        entry = self._objects.get(key)
+        if entry is None:
+            return None
+        return look(entry, self.poller.sources(entry.owner), self._clock.monotonic())

@@ -36,6 +36,7 @@ class Plan:
     original: int | None = None  # replicas that it began with
     types: str = ""
     authentications: str = ""
+    hpa: Json | None = None  # what stays the same of its HorizontalPodAutoscaler; None: there is to be none
 
 
 class Scaled:
@@ -53,6 +54,7 @@ class Scaled:
         "ready",
         "replicas",
         "resumes_at",
+        "scaled_at",
         "state",
         "writing",
     )
@@ -70,6 +72,7 @@ class Scaled:
         self.floor = 0  # what a revision was last told to have at least
         self.writing = False
         self.resumes_at = 0.0  # a pause ended shortly before that
+        self.scaled_at: float | None = None  # wall seconds, by this platform
         self.late_s = 0.0  # from when its last reading was due until that was decided upon
 
     @property

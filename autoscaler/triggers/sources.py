@@ -211,3 +211,10 @@ class Source:
 def _asked(target: Target, reading: Reading) -> tuple[float, bool]:
     """Replicas and activity, roughly: bounds are the decision's business."""
     return -(-max(0.0, reading.value) // target.value), reading.activity > target.activation
+
+
+def lateness(sources: Sequence[Source], now: float) -> float:
+    """From when the last reading was due until now, when it has been decided upon."""
+    asked = [(source.asked_at, source.late_s) for source in sources if source.asked_at]
+    last = max(asked, default=None)
+    return 0.0 if last is None or last[0] is None else last[1] + now - last[0]

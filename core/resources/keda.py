@@ -11,7 +11,8 @@ from typing import Final
 
 from pydantic import Field
 
-from core.resources.fields import doc, unhonored
+from core.resources.fields import doc
+from core.resources.hpa import HpaBehavior
 from core.resources.keda_annotations import GROUP, VERSION
 from core.resources.keda_scalars import spell_scalars
 from core.resources.keda_triggers import ScaleTrigger, TriggersStatus
@@ -37,34 +38,8 @@ class Fallback(Model):
     )
 
 
-class ScalingPolicy(Model):
-    """autoscaling/v2.HPAScalingPolicy."""
-
-    type: str = Field(description="Pods or Percent.")
-    value: int = Field(description="How many replicas, or percent of them, in a period.")
-    period_seconds: int = Field(description="The period, in seconds; at most 1800.")
-
-
-class ScalingRules(Model):
-    """autoscaling/v2.HPAScalingRules."""
-
-    stabilization_window_seconds: int | None = doc(
-        "Seconds over which the most cautious recommendation counts; 0 to 3600."
-    )
-    select_policy: str | None = doc("Max, Min or Disabled; Max.")
-    policies: list[ScalingPolicy] | None = doc("Limits of the rate.")
-    tolerance: int | float | str | None = doc("How far off the target nothing changes yet, such as 0.05.")
-
-
-class HpaBehavior(Model):
-    """autoscaling/v2.HorizontalPodAutoscalerBehavior."""
-
-    scale_up: ScalingRules | None = doc("How fast replicas are added.")
-    scale_down: ScalingRules | None = doc("How fast they are taken away.")
-
-
 class HpaConfig(Model):
-    name: str | None = unhonored("Name of the HorizontalPodAutoscaler; there is none here.")
+    name: str | None = doc("Name of the HorizontalPodAutoscaler that shows what is done; keda-hpa- and its own.")
     behavior: HpaBehavior | None = doc("How fast replicas may come and go.")
 
 
@@ -122,7 +97,7 @@ class ScaledObjectStatus(TriggersStatus):
     health: dict[str, HealthStatus] | None = doc("How each metric can be read.")
     triggers_activity: dict[str, TriggerActivity] | None = doc("Which metrics are active.")
     paused_replica_count: int | None = doc("Replicas that a pause has written.")
-    hpa_name: str | None = doc("Name of the HorizontalPodAutoscaler; there is none here.")
+    hpa_name: str | None = doc("Name of the HorizontalPodAutoscaler that shows what is done.")
 
 
 class ScaledObject(Resource):

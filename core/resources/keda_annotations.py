@@ -11,6 +11,8 @@ from core.resources.pilotlight import PREFIX
 
 GROUP: Final = "keda.sh"
 VERSION: Final = "v1alpha1"
+KEDA_RELEASE: Final = "2.20.2"
+"""Whose documents are taken, and whose labels are written."""
 
 # On a ScaledObject (and, where that is said, a ScaledJob), by the user.
 
@@ -28,9 +30,13 @@ FORCE_ACTIVATION: Final = "autoscaling.keda.sh/force-activation"
 """Every trigger counts as active."""
 
 TRANSFER_HPA_OWNERSHIP: Final = "scaledobject.keda.sh/transfer-hpa-ownership"
+"""`true`: the HorizontalPodAutoscaler of its name, which somebody else has made, becomes its own."""
+
 HPA_EXCLUDED_LABELS: Final = "scaledobject.keda.sh/hpa-excluded-labels"
+"""Labels that its HorizontalPodAutoscaler does not get, separated by commas."""
+
 HPA_OWNERSHIP: Final = "validations.keda.sh/hpa-ownership"
-"""About HorizontalPodAutoscalers, of which there are none here."""
+"""On a HorizontalPodAutoscaler, `false`: its target may have a ScaledObject, too."""
 
 JOB_EXCLUDED_LABELS: Final = "scaledjob.keda.sh/job-excluded-labels"
 """On a ScaledJob: labels of it, with commas between them, that its Jobs shall not have."""

@@ -26,7 +26,6 @@ _TRUE: Final = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
 _TRUTHS: Final = (names.PAUSED, names.PAUSED_SCALE_IN, names.PAUSED_SCALE_OUT, names.FORCE_ACTIVATION)
 _OURS: Final = (names.POLLING_INTERVAL, names.DRAIN_TIME)
-_WITHOUT_EFFECT: Final = (names.TRANSFER_HPA_OWNERSHIP, names.HPA_EXCLUDED_LABELS, names.HPA_OWNERSHIP)
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 _INTERVAL_ALLOWED: Final = f"must be a duration of at least {POLLING_INTERVAL_MIN_S:g}s, such as 200ms or 1.5s"
 _DRAIN_ALLOWED: Final = "must be a duration above zero, such as 30s or 2m"
@@ -82,17 +81,12 @@ def check_options(obj: Json) -> list[FieldError]:
 
 
 def warn_options(obj: Json) -> list[str]:
-    """Texts that count as true and are not, annotations without effect here, and names of ours that nobody reads."""
+    """Texts that count as true and are not, and names of ours that nobody reads."""
     said = obj["metadata"].get("annotations") or {}
     warnings = [
         f"metadata.annotations[{name}]: {said[name]!r} is neither true nor false and counts as true"
         for name in _TRUTHS
         if name in said and said[name] not in _TRUE + _FALSE
-    ]
-    warnings += [
-        f"metadata.annotations[{name}]: has no effect, there are no HorizontalPodAutoscalers here"
-        for name in _WITHOUT_EFFECT
-        if name in said
     ]
     if names.POLLING_INTERVAL in said and obj["spec"].get("pollingInterval") is not None:
         warnings.append(f"spec.pollingInterval: has no effect, metadata.annotations[{names.POLLING_INTERVAL}] wins")

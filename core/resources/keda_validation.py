@@ -12,8 +12,8 @@ from typing import Final
 
 from core.errors import FieldError, FieldProblem
 from core.resources.formulas.formula import check_formula
+from core.resources.hpa_behavior import check_behavior
 from core.resources.keda_annotations import DRAIN_TIME, RESOURCE_TRIGGERS, SCALED_OBJECT_NAME
-from core.resources.keda_behavior import check_behavior
 from core.resources.keda_defaults import (
     COOLDOWN_PERIOD_S,
     MAX_REPLICAS,
@@ -177,8 +177,6 @@ def _check_fallback(spec: Json) -> list[FieldError]:
 def warn_scaled_object(obj: Json, context: AdmissionContext) -> Sequence[str]:
     spec = obj["spec"]
     warnings = [*warn_options(obj), *warn_triggers(spec["triggers"]), *_warn_target(spec), *_warn_periods(obj)]
-    if hpa_name({**obj, "metadata": {"name": ""}}) != hpa_name({"metadata": {}, "spec": {}}):
-        warnings.append(f"{_HPA_CONFIG}.name: has no effect, there are no HorizontalPodAutoscalers here")
     return [*warnings, *_warn_counts(obj)]
 
 

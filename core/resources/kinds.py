@@ -16,6 +16,7 @@ from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BETA2
 from core.resources.events_v1 import EVENT_V1
 from core.resources.flows import PARALLEL, SEQUENCE
+from core.resources.hpa import HORIZONTAL_POD_AUTOSCALER
 from core.resources.keda import SCALED_OBJECT
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_jobs import SCALED_JOB
@@ -53,6 +54,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ROUTE,
     DOMAIN_MAPPING,
     POD_AUTOSCALER,
+    HORIZONTAL_POD_AUTOSCALER,
     INGRESS,
     CLUSTER_DOMAIN_CLAIM,
     BROKER,

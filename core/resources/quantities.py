@@ -24,6 +24,7 @@ _SUFFIX = {
     "Pi": Decimal(2) ** 50,
     "Ei": Decimal(2) ** 60,
 }
+_DECIMAL = ("m", "", "k", "M", "G", "T", "P", "E")
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)")
 
 
@@ -46,6 +47,14 @@ def whole_units(value: str | int | float) -> int:
 def milli_units(value: str | int | float) -> int:
     """A quantity in thousandths, rounded up, as Quantity.MilliValue() does: CPU, mostly. ValueError."""
     return math.ceil(parse_quantity(value) * 1000)
+
+
+def spell_milli(thousandths: int) -> str:
+    """A quantity of so many thousandths, as Kubernetes spells it (DecimalSI): `500m`, `12`, `1500`, `2k`."""
+    places = 0
+    while thousandths and thousandths % 1000 == 0 and places < len(_DECIMAL) - 1:
+        thousandths, places = thousandths // 1000, places + 1
+    return f"{thousandths}{_DECIMAL[places]}" if thousandths else "0"
 
 
 def scaled(value: int | str, total: int, *, round_up: bool) -> int:

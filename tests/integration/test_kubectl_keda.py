@@ -40,6 +40,18 @@ spec:
   scaleTargetRef: {name: dummy}
   triggers: [{type: cron, metadata: {timezone: UTC, start: 0 6 * * *, end: 0 20 * * *, desiredReplicas: "1"}}]
 """
+HPA = """\
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: own}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: dummy}
+  maxReplicas: 4
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}
+  - type: External
+    external: {metric: {name: lag, selector: {matchLabels: {a: b}}}, target: {type: AverageValue, averageValue: "30"}}
+"""
 
 
 def of_kind(kind: str) -> list[Json]:
@@ -193,6 +205,24 @@ def test_one_target_has_one_scaled_object(kubectl: Kubectl, space: Callable[...,
     done = kubectl.run("-n", namespace, "apply", "-f", "-", stdin=RIVAL)
     assert done.returncode == 0
     assert "Warning: spec.scaleTargetRef.name: there is no Deployment dummy in this namespace yet" in done.stderr
+
+
+def test_an_autoscaler_of_ones_own_is_kept_and_counts(kubectl: Kubectl, space: Callable[..., str]) -> None:
+    space("create", "configmap", "here")
+    namespace = space_of(space)
+    done = kubectl.run("-n", namespace, "apply", "-f", "-", stdin=HPA)
+    assert done.returncode == 0
+    assert "Warning: spec: is kept and not acted upon, only ScaledObjects scale here" in done.stderr
+    assert "unchanged" in space("apply", "-f", "-", stdin=HPA)
+    assert lines(space("get", "hpa", "--no-headers"))[0][:-1] == [
+        *("own", "Deployment/dummy", "cpu:", "<unknown>/80%,", "<unknown>/30", "(avg)", "1", "4", "0"),
+    ]
+    assert "resource cpu on pods" in space("describe", "hpa", "own")
+    assert "KIND:       HorizontalPodAutoscaler" in kubectl("explain", "hpa.spec.behavior.scaleUp")
+    refused = kubectl.fails("-n", namespace, "apply", "-f", "-", stdin=RIVAL)
+    assert "the workload 'dummy' of type 'apps/v1.Deployment' is already managed by the hpa 'own'" in refused
+    space("annotate", "hpa", "own", "validations.keda.sh/hpa-ownership=false")
+    space("apply", "-f", "-", stdin=RIVAL)
 
 
 def test_a_dry_run_stores_nothing(kubectl: Kubectl, space: Callable[..., str]) -> None:

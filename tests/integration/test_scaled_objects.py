@@ -106,6 +106,33 @@ def test_from_zero_and_back_and_why(platform: Platform, kubectl: Kubectl) -> Non
     assert 'keda_trigger_registered_total{type="kubernetes-workload"} 1' in metrics
 
 
+def test_tools_find_the_autoscaler_that_they_look_for(kubectl: Kubectl) -> None:
+    name = "keda-hpa-followers"
+    kubectl.apply(deployment("leaders", 1), deployment("followers", 0))
+    kubectl("apply", "-f", "-", stdin=SCALED_OBJECT)
+    kubectl("wait", "--for=jsonpath={.status.currentReplicas}=2", f"hpa/{name}", "--timeout=20s")
+    assert kubectl("get", "so", "followers", "-o", "jsonpath={.status.hpaName}") == name
+    header, row = (re.split(r"\s{2,}", line.strip()) for line in kubectl("get", "hpa").splitlines())
+    assert header == ["NAME", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"]
+    assert row[:-1] == [name, "Deployment/followers", "500m/500m (avg)", "1", "4", "2"]
+    assert f"horizontalpodautoscaler.autoscaling/{name}" in kubectl("get", "all")
+    said = re.sub(r"[ \t]+", " ", kubectl("describe", "hpa", name))
+    assert '"s0-workload-default" (target average value): 500m / 500m' in said
+    assert "Deployment pods: 2 current / 2 desired" in said
+    assert "ScalingActive True ValidMetricFound the HPA was able to successfully calculate a replica count" in said
+    assert "Controlled By: ScaledObject/followers" in said or "app.kubernetes.io/managed-by=keda-operator" in said
+    kubectl("scale", "deploy/leaders", "--replicas=9")
+    kubectl("wait", "--for=condition=ScalingLimited", f"hpa/{name}", "--timeout=20s")
+    kubectl("delete", "hpa", name)
+    until(lambda: name in kubectl("get", "hpa", "-o", "name"), "it comes back")
+    kubectl("annotate", "so", "followers", "autoscaling.keda.sh/paused=true")
+    kubectl("wait", "--for=delete", f"hpa/{name}", "--timeout=20s")
+    kubectl("annotate", "so", "followers", "autoscaling.keda.sh/paused-")
+    until(lambda: name in kubectl("get", "hpa", "-o", "name"), "it comes back after a pause")
+    kubectl("delete", "so", "followers", "--timeout=20s")
+    kubectl("wait", "--for=delete", f"hpa/{name}", "--timeout=20s")
+
+
 def test_what_there_was_is_put_back_where_that_is_asked_for(kubectl: Kubectl) -> None:
     kubectl.apply(deployment("leaders", 1), deployment("followers", 3))
     said = SCALED_OBJECT.replace("  advanced:\n", "  advanced:\n    restoreToOriginalReplicaCount: true\n")

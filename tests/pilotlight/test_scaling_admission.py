@@ -119,6 +119,67 @@ async def test_names_of_autoscalers_meet_in_every_way(api: Api, ours: str, their
     assert "is already managed by the ScaledObject 'b'" in answer.json["message"]
 
 
+HPAS = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+TRANSFER = "scaledobject.keda.sh/transfer-hpa-ownership"
+
+
+def hpa(name: str = "mine", target: str = "w", annotations: Json | None = None) -> Json:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": target}
+    spec = {"scaleTargetRef": reference, "maxReplicas": 3}
+    return {"metadata": {"name": name, "annotations": annotations or {}}, "spec": spec}
+
+
+async def test_a_target_with_an_autoscaler_of_another_has_no_scaled_object(api: Api) -> None:
+    answer = await api.post(HPAS, hpa())
+    assert answer.code == 201
+    assert "is kept and not acted upon" in answer.warnings[0]
+    answer = await api.post(OBJECTS, scaled())
+    assert answer.code == 422
+    assert (
+        "spec.scaleTargetRef.name: the workload 'w' of type 'apps/v1.Deployment' is already managed by the hpa 'mine'"
+    ) in answer.json["message"]
+    assert (await api.post(OBJECTS, scaled(scaleTargetRef={"name": "other"}))).code == 201
+
+
+async def test_an_autoscaler_may_excuse_itself(api: Api) -> None:
+    await api.post(HPAS, hpa(annotations={"validations.keda.sh/hpa-ownership": "false"}))
+    answer = await api.post(OBJECTS, scaled())
+    assert (answer.code, answer.warnings) == (201, [])
+
+
+async def test_an_autoscaler_is_taken_over_by_its_name(api: Api) -> None:
+    await api.post(HPAS, hpa())
+    taking = scaled()
+    taking["metadata"]["annotations"] = {TRANSFER: "true"}
+    answer = await api.post(OBJECTS, taking)
+    assert answer.code == 422
+    assert answer.json["message"].endswith(
+        "spec.advanced.horizontalPodAutoscalerConfig.name: the existing hpa 'mine' for workload 'w' of type "
+        "'apps/v1.Deployment' must be specified by name in advanced settings to enable ownership transfer"
+    )
+    taking["spec"]["advanced"] = {"horizontalPodAutoscalerConfig": {"name": "mine"}}
+    answer = await api.post(OBJECTS, taking)
+    assert (answer.code, answer.warnings) == (201, [])
+
+
+async def test_an_autoscaler_in_the_way_is_told_of(api: Api) -> None:
+    await api.post(HPAS, hpa("keda-hpa-a", "another"))
+    answer = await api.post(OBJECTS, scaled())
+    assert answer.code == 201
+    assert "there is a HorizontalPodAutoscaler keda-hpa-a of another, which stays as it is" in answer.warnings[0]
+
+
+async def test_its_own_autoscaler_is_none_of_another(api: Api) -> None:
+    await api.post(OBJECTS, scaled())
+    owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "a", "uid": "u", "controller": True}
+    own = hpa("keda-hpa-a")
+    own["metadata"]["ownerReferences"] = [owner]
+    assert (await api.post(HPAS, own)).code == 201
+    merge = {"content-type": "application/merge-patch+json"}
+    answer = await api.request("PATCH", f"{OBJECTS}/a", {"spec": {"maxReplicaCount": 5}}, merge)
+    assert (answer.code, answer.warnings) == (200, [])
+
+
 @pytest.mark.parametrize(
     ("resources", "metadata", "code"),
     [

@@ -80,8 +80,9 @@ def test_messages_name_the_metric_the_error_and_the_circuit() -> None:
 
 
 def test_the_status_as_a_document() -> None:
-    before: Json = {"lastActiveTime": "2026-03-01T00:00:00Z", "pausedReplicaCount": 3, "hpaName": "keda-hpa-orders"}
-    told = status.status_of(facts(LAG, CPU, original=2, types="kafka,cpu", fallback=True), before)
+    before: Json = {"lastActiveTime": "2026-03-01T00:00:00Z", "pausedReplicaCount": 3, "hpaName": "another"}
+    found = facts(LAG, CPU, original=2, types="kafka,cpu", fallback=True, hpa_name="keda-hpa-orders")
+    told = status.status_of(found, before)
     assert told["lastActiveTime"] == "2026-03-01T00:00:00Z"
     assert told["hpaName"] == "keda-hpa-orders"
     assert "pausedReplicaCount" not in told
@@ -98,6 +99,7 @@ def test_the_status_as_a_document() -> None:
             "status": told,
         }
     )
+    assert "hpaName" not in status.status_of(facts(LAG, paused=True), told)
     later = status.status_of(facts(LAG, active_at=1_772_323_200.0), told)
     assert later["lastActiveTime"] == "2026-03-01T00:00:00Z"
     assert status.status_of(facts(LAG), told)["originalReplicaCount"] == 2

@@ -71,6 +71,7 @@ def test_what_cannot_be_read_is_refused(name: str, text: str, message: str) -> N
 
 def test_what_can_be_read_is_not_refused() -> None:
     said = {f"{KEDA}paused-replicas": "3", f"{OURS}polling-interval": "1s", f"{OURS}drain-time": "30s"}
+    said |= {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
     assert check_options(obj(said)) == []
     assert warn_options(obj(said)) == []
 
@@ -79,11 +80,6 @@ def test_what_can_be_read_is_not_refused() -> None:
     ("name", "text", "warning"),
     [
         (f"{KEDA}paused", "off", "'off' is neither true nor false and counts as true"),
-        (
-            "scaledobject.keda.sh/transfer-hpa-ownership",
-            "true",
-            "has no effect, there are no HorizontalPodAutoscalers here",
-        ),
         (f"{OURS}drain-tim", "30s", "has no effect on this kind; did you mean pilotlight.dev/drain-time?"),
         (f"{OURS}colour", "red", "has no effect on this kind"),
     ],

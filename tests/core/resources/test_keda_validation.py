@@ -319,10 +319,7 @@ def test_a_finalizer_comes_off_whatever_the_rules_say_now() -> None:
                 "and Service of serving.knative.dev/v1"
             ],
         ),
-        (
-            {"advanced": {"horizontalPodAutoscalerConfig": {"name": "mine"}}},
-            [f"{HPA}.name: has no effect, there are no HorizontalPodAutoscalers here"],
-        ),
+        ({"advanced": {"horizontalPodAutoscalerConfig": {"name": "mine"}}}, []),
         (
             {"triggers": [{**KAFKA, "metadata": {**KAFKA["metadata"], "metricName": "m"}}]},
             ["spec.triggers[0].metadata.metricName: has no effect, metrics are named after their trigger"],

@@ -27,6 +27,7 @@ COMPARED = {
     "events": "CoreV1Event",
     "endpoints": "V1Endpoints",
     "endpointslices": "V1EndpointSlice",
+    "horizontalpodautoscalers": "V2HorizontalPodAutoscaler",
     "roles": "V1Role",
     "clusterroles": "V1ClusterRole",
     "rolebindings": "V1RoleBinding",

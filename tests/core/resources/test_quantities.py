@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.resources.quantities import milli_units, parse_quantity, scaled, whole_units
+from core.resources.quantities import milli_units, parse_quantity, scaled, spell_milli, whole_units
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,17 @@ def test_percentages_round_as_they_are_told() -> None:
     assert scaled("25%", 10, round_up=False) == 2
     with pytest.raises(ValueError, match="percentage"):
         scaled("25", 10, round_up=True)
+
+
+@pytest.mark.parametrize(
+    ("thousandths", "text"),
+    [(0, "0"), (1, "1m"), (500, "500m"), (1000, "1"), (1500, "1500m"), (10_000, "10"), (1_000_000, "1k"),
+     (1_500_000, "1500"), (12_000_000_000, "12M"), (-2000, "-2")],
+)  # fmt: skip
+def test_thousandths_are_spelled_as_kubernetes_does(thousandths: int, text: str) -> None:
+    assert spell_milli(thousandths) == text
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_what_is_spelled_is_read_again(thousandths: int) -> None:
+    assert parse_quantity(spell_milli(thousandths)) * 1000 == thousandths

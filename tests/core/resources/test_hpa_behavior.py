@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.resources.keda_behavior import check_behavior
+from core.resources.hpa_behavior import check_behavior
 from core.resources.meta import Json
 
 
