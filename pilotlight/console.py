@@ -84,7 +84,7 @@ class Console:
     async def _show_metrics(self, request: Request) -> Response:
         text = exposition(self._metrics())
         if self._scaling is not None:
-            text += self._scaling.metrics(self._version)
+            text += await self._scaling.metrics(self._version)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     async def _show_loads(self, request: Request) -> Response:

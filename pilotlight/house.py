@@ -140,9 +140,8 @@ def make_house(
     events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
     top = Top(store, bus, clock, activator.waiting)
     told = partial(_decisions, autoscaler)
-    console = Console(
-        token, told, top.rows, activator.snapshot, events, ScalingConsole(scaling.objects, scaling.jobs, clock)
-    )
+    scaled = ScalingConsole(scaling.objects, scaling.jobs, store, clock)
+    console = Console(token, told, top.rows, activator.snapshot, events, scaled)
     return House(activator, services, partial(run_together, controllers), backend, console)
 
 

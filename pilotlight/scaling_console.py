@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from autoscaler.jobs.controller import ScaledJobs
+from autoscaler.triggers import metrics
 from autoscaler.triggers.controller import ScaledObjects
 from autoscaler.triggers.decisions import as_json
 from autoscaler.triggers.facts import Facts
-from autoscaler.triggers.metrics import exposition, families
+from autoscaler.triggers.metrics import Subject, exposition, families
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.scaled import Scaled
 from core.clock import Clock
 from core.errors import NotFound
-from core.resources.meta import Json, ObjectKey
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
+from core.resources.meta import Json, Kind, ObjectKey
+from core.store.base import Store
 from pilotlight.top import state_of
+
+_SUBJECTS: Final = {metrics.SCALED_OBJECT: "scaled_object", metrics.SCALED_JOB: "scaled_job"}
+_AUTHENTICATIONS: Final[Mapping[str, Kind[Any]]] = {
+    "trigger_authentication": TRIGGER_AUTHENTICATION,
+    "cluster_trigger_authentication": CLUSTER_TRIGGER_AUTHENTICATION,
+}
 
 
 class ScalingConsole:
     """Pages over the loops of ScaledObjects and ScaledJobs."""
 
-    def __init__(self, objects: ScaledObjects, jobs: ScaledJobs, clock: Clock) -> None:
+    def __init__(self, objects: ScaledObjects, jobs: ScaledJobs, store: Store, clock: Clock) -> None:
+        self._store = store
         self._loop = objects.loop
         self._jobs = jobs
         self._clock = clock
@@ -67,10 +81,25 @@ class ScalingConsole:
         rows = [self._row(scaled) for scaled in self._loop]
         return sorted(rows, key=lambda row: (row["namespace"], row["name"]))
 
-    def metrics(self, version: str) -> str:
+    async def metrics(self, version: str) -> str:
         """Prometheus text."""
-        found = ((scaled, self._loop.poller.sources(scaled.owner)) for scaled in self._loop)
-        return exposition(families(found, version, self._clock.monotonic()))
+        subjects = list(self._subjects())
+        return exposition(families(subjects, await self._registered(subjects), version, self._clock.monotonic()))
+
+    def _subjects(self) -> Iterator[Subject]:
+        for scaled in self._loop:
+            sources = self._loop.poller.sources(scaled.owner)
+            yield Subject(metrics.SCALED_OBJECT, scaled.key, sources, scaled.late_s, scaled.paused)
+        for key, followed in self._jobs:
+            yield Subject(metrics.SCALED_JOB, key, self._jobs.sources(key), followed.late_s)
+
+    async def _registered(self, subjects: Sequence[Subject]) -> Mapping[tuple[str, str], int]:
+        """Objects by KEDA's word for their kind, and namespace; those without one count as of `default`, as there."""
+        found = Counter((_SUBJECTS[subject.type], subject.key.namespace) for subject in subjects)
+        for word, kind in _AUTHENTICATIONS.items():
+            listing = await self._store.list(kind)
+            found.update((word, obj["metadata"].get("namespace") or "default") for obj in listing.items)
+        return found
 
     def _row(self, scaled: Scaled) -> Json:
         facts = self._loop.facts(scaled.key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -32,7 +32,7 @@ from autoscaler.triggers.documents import authentication_of
 from autoscaler.triggers.making import Lookup, Maker, load_definition
 from autoscaler.triggers.poller import Poller
 from autoscaler.triggers.referring import Referring
-from autoscaler.triggers.sources import Owner
+from autoscaler.triggers.sources import Owner, Source, lateness
 from core.errors import AlreadyExists, ApiError, NotFound
 from core.reconcile.controller import Controller, Watched, owner
 from core.reconcile.events import Recorder
@@ -64,13 +64,14 @@ log = structlog.get_logger()
 class Followed:
     """One ScaledJob.
 
-    `asked` is what was last made of its document, `decided_at` when it was last decided upon, `history` has its last
-    decisions as JSON, oldest first.
+    `asked` is what was last made of its document, `decided_at` when it was last decided upon, `late_s` after how long,
+    `history` has its last decisions as JSON, oldest first.
     """
 
     asked: tuple[Any, ...] = ()
     polling_s: float = 0.0
     decided_at: float = float("-inf")
+    late_s: float = 0.0
     active: bool | None = None
     active_at: float | None = None
     told: Facts | None = None
@@ -106,6 +107,13 @@ class ScaledJobs:
     def get(self, key: ObjectKey) -> Followed | None:
         """One that was looked at, with its last decisions: for `explain`."""
         return self._followed.get(key)
+
+    def __iter__(self) -> Iterator[tuple[ObjectKey, Followed]]:
+        return iter(self._followed.items())
+
+    def sources(self, key: ObjectKey) -> Sequence[Source]:
+        """The triggers of one."""
+        return self.poller.sources(Owner(SCALED_JOB.kind, key))
 
     # Whom a change concerns.
 
@@ -175,7 +183,7 @@ class ScaledJobs:
 
     async def _decide(self, obj: Json, followed: Followed, jobs: Sequence[Json]) -> None:
         key, spec = key_of(obj), jobs_spec(obj)
-        sources = self.poller.sources(Owner(SCALED_JOB.kind, key))
+        sources = self.sources(key)
         whole = is_complete(sources, followed.decided_at)
         now = self._clock.monotonic()
         samples = self.poller.samples(Owner(SCALED_JOB.kind, key)) if whole else []
@@ -184,6 +192,7 @@ class ScaledJobs:
         outcome = decide(spec, samples, census)
         if whole:
             followed.see(outcome.active, now, self._clock.wall())
+            followed.late_s = lateness(sources, now)
         if whole or outcome.make:
             self._remember(followed, spec, outcome, census.running)
         made = 0

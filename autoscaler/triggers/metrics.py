@@ -1,18 +1,18 @@
-"""KEDA's Prometheus metrics of ScaledObjects, by their names (pkg/metricscollector/prommetrics.go), as text. Pure."""
+"""KEDA's Prometheus metrics, of ScaledObjects and ScaledJobs, as text (pkg/metricscollector/prommetrics.go). Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from autoscaler.triggers.scaled import Scaled
 from autoscaler.triggers.sources import Source
+from core.resources.meta import ObjectKey
 
 Labels = Mapping[str, str]
 
-_TYPE: Final = "scaledobject"
+SCALED_OBJECT, SCALED_JOB = "scaledobject", "scaledjob"
+"""Types, as upstream's label `type` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,24 @@ class Family:
     samples: Sequence[tuple[Labels, float]]
 
 
-def families(objects: Iterable[tuple[Scaled, Sequence[Source]]], version: str, now: float) -> Iterator[Family]:
-    """Of all ScaledObjects with their triggers; `now` is monotonic."""
-    found = list(objects)
-    triggers = [(_labels(scaled, source), source) for scaled, sources in found for source in sources]
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One ScaledObject or ScaledJob with its triggers. `late_s`: from when one was due until that was decided upon."""
+
+    type: str
+    key: ObjectKey
+    sources: Sequence[Source]
+    late_s: float
+    paused: bool = False  # upstream tells it of ScaledObjects
+
+
+def families(
+    subjects: Iterable[Subject], registered: Mapping[tuple[str, str], int], version: str, now: float
+) -> Iterator[Family]:
+    """Of all there are. `registered`: how many objects by upstream's word for their kind, and namespace; `now` is
+    monotonic."""
+    found = list(subjects)
+    triggers = [(_labels(subject, source), source) for subject in found for source in subject.sources]
     yield Family("keda_build_info", "gauge", "Whose metrics these are.", [({"version": version}, 1.0)])
     yield _gauge(
         "keda_scaler_metrics_value",
@@ -61,26 +75,39 @@ def families(objects: Iterable[tuple[Scaled, Sequence[Source]]], version: str, n
         "Readings that failed, by trigger.",
         [(_first_metric(labels, source, now), float(source.errors)) for labels, source in triggers],
     )
-    yield from _of_objects(found)
+    yield from _of_subjects(found)
+    types = Counter(source.trigger.type for _, source in triggers)
+    by_type = [({"type": type_}, float(count)) for type_, count in sorted(types.items())]
+    yield Family("keda_trigger_registered_total", "gauge", "Triggers, by type.", by_type)
+    objects = [
+        ({"type": kind, "namespace": namespace}, float(count))
+        for (kind, namespace), count in sorted(registered.items())
+    ]
+    yield Family("keda_resource_registered_total", "gauge", "Objects of KEDA's kinds, by namespace.", objects)
 
 
-def _of_objects(found: Sequence[tuple[Scaled, Sequence[Source]]]) -> Iterator[Family]:
-    errors = [(_named(scaled), float(sum(source.errors for source in sources))) for scaled, sources in found]
-    yield Family("keda_scaled_object_errors_total", "counter", "Readings that failed, by ScaledObject.", errors)
-    paused = [(_named(scaled), float(scaled.paused)) for scaled, _ in found]
+def _of_subjects(found: Sequence[Subject]) -> Iterator[Family]:
+    for type_, name, label, kind in (
+        (SCALED_OBJECT, "keda_scaled_object_errors_total", "scaledObject", "ScaledObject"),
+        (SCALED_JOB, "keda_scaled_job_errors_total", "scaledJob", "ScaledJob"),
+    ):
+        errors = [
+            ({"namespace": each.key.namespace, label: each.key.name}, float(sum(one.errors for one in each.sources)))
+            for each in found
+            if each.type == type_
+        ]
+        yield Family(name, "counter", f"Readings that failed, by {kind}.", errors)
+    paused = [
+        ({"namespace": each.key.namespace, "scaledObject": each.key.name}, float(each.paused))
+        for each in found
+        if each.type == SCALED_OBJECT
+    ]
     yield Family("keda_scaled_object_paused", "gauge", "Whether a ScaledObject is paused (1), or not (0).", paused)
     late = [
-        ({"namespace": scaled.key.namespace, "type": _TYPE, "resource": scaled.key.name}, scaled.late_s)
-        for scaled, _ in found
+        ({"namespace": each.key.namespace, "type": each.type, "resource": each.key.name}, each.late_s) for each in found
     ]
     told = "From when a trigger was due to be read until that was decided upon, the last time."
     yield Family("keda_internal_scale_loop_latency_seconds", "gauge", told, late)
-    types = Counter(source.trigger.type for _, sources in found for source in sources)
-    by_type = [({"type": type_}, float(count)) for type_, count in sorted(types.items())]
-    yield Family("keda_trigger_registered_total", "gauge", "Triggers, by type.", by_type)
-    namespaces = Counter(scaled.key.namespace for scaled, _ in found)
-    objects = [({"type": "scaled_object", "namespace": name}, float(n)) for name, n in sorted(namespaces.items())]
-    yield Family("keda_resource_registered_total", "gauge", "Objects of KEDA's kinds, by namespace.", objects)
 
 
 def exposition(found: Iterable[Family]) -> str:
@@ -92,22 +119,19 @@ def exposition(found: Iterable[Family]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _named(scaled: Scaled) -> Labels:
-    return {"namespace": scaled.key.namespace, "scaledObject": scaled.key.name}
-
-
 def _gauge(name: str, help: str, samples: Iterable[tuple[Labels, float]]) -> Family:
     return Family(name, "gauge", help, list(samples))
 
 
-def _labels(scaled: Scaled, source: Source) -> dict[str, str]:
+def _labels(subject: Subject, source: Source) -> dict[str, str]:
+    """Upstream has the name of a ScaledJob in the label `scaledObject`, too; `type` tells them apart."""
     trigger = source.trigger
     return {
-        "namespace": scaled.key.namespace,
-        "scaledObject": scaled.key.name,
+        "namespace": subject.key.namespace,
+        "scaledObject": subject.key.name,
         "scaler": trigger.name or f"{trigger.type}Scaler",
         "triggerIndex": str(trigger.index),
-        "type": _TYPE,
+        "type": subject.type,
     }
 
 

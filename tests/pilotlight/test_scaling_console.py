@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 
 from autoscaler.jobs.controller import ScaledJobs
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION
 from core.resources.keda_jobs import SCALED_JOB
 from core.stats import StatisticBus
 from core.tasks import start_service
@@ -33,7 +35,7 @@ def jobs_of(world: KedaWorld) -> ScaledJobs:
 
 
 async def get(world: KedaWorld, path: str, token: str = TOKEN, jobs: ScaledJobs | None = None) -> tuple[int, str]:
-    scaling = ScalingConsole(world.objects, jobs or jobs_of(world), world.clock)
+    scaling = ScalingConsole(world.objects, jobs or jobs_of(world), world.store, world.clock)
     console = Console(TOKEN, lambda *_: [], loads, dict, None, scaling)
     app = console.above(Starlette(), "1.2.3")
     sent: list[Any] = []
@@ -95,6 +97,42 @@ def test_decisions_about_jobs() -> None:
         lines = list(scaled_explanation(answer, 100))
         assert lines[0].endswith("make 3 (default): 25 wait, worth 2.5 Jobs; 0 run, 0 of them pending")
         assert lines[-1].startswith("changes next when a trigger is read (every 5s at the latest)")
+
+    story(play)
+
+
+def test_metrics_of_jobs_beside_those_of_objects() -> None:
+    async def play(world: KedaWorld) -> None:
+        jobs = jobs_of(world)
+        world.ponds["a"].value, world.ponds["b"].error = 25.0, "down"
+        await world.deployment(0)
+        await world.scaled_object()
+        await world.authentication()
+        await world.create(CLUSTER_TRIGGER_AUTHENTICATION, "everywhere", {"spec": {}})
+        template = {"spec": {"containers": [{"name": "app", "image": "fake/app"}]}}
+        triggers = [{"type": "pond", "metadata": {"pond": pond}} for pond in ("a", "b")]
+        spec = {"jobTargetRef": {"template": template}, "triggers": triggers, "pollingInterval": 5}
+        await world.create(SCALED_JOB, "batch", {"spec": spec})
+        async with asyncio.TaskGroup() as group:
+            running = await start_service(group, jobs.run, "scaledjobs")
+            await asyncio.sleep(12.0)
+            text = (await get(world, "/metrics", jobs=jobs))[1]
+            running.cancel()
+        of_job = 'namespace="default",scaledObject="batch",scaler="pondScaler",triggerIndex="{}",type="scaledjob"'
+        assert f'keda_scaler_metrics_value{{{of_job.format(0)},metric="s0-pond-a"}} 25' in text
+        assert f'keda_scaler_active{{{of_job.format(0)},metric="s0-pond-a"}} 1' in text
+        assert f'keda_scaler_detail_errors_total{{{of_job.format(1)},metric="s1-pond"}} ' in text
+        errors = re.search(r'^keda_scaled_job_errors_total{namespace="default",scaledJob="batch"} (\d+)$', text, re.M)
+        assert errors is not None
+        assert int(errors[1]) >= 1
+        assert 'keda_scaled_object_errors_total{namespace="default",scaledObject="orders"} 0' in text
+        assert 'keda_scaled_object_paused{namespace="default",scaledObject="batch"}' not in text
+        assert (
+            'keda_internal_scale_loop_latency_seconds{namespace="default",type="scaledjob",resource="batch"} ' in text
+        )
+        assert 'keda_trigger_registered_total{type="pond"} 3' in text
+        for word in ("scaled_object", "scaled_job", "trigger_authentication", "cluster_trigger_authentication"):
+            assert f'keda_resource_registered_total{{type="{word}",namespace="default"}} 1' in text
 
     story(play)
 

@@ -6,7 +6,7 @@ import asyncio
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from autoscaler.triggers.metrics import Family, exposition, families
+from autoscaler.triggers.metrics import SCALED_OBJECT, Family, Subject, exposition, families
 from tests.autoscaler.triggers.world import KedaWorld, story
 
 
@@ -21,8 +21,12 @@ def test_metrics_of_a_life() -> None:
         await world.scaled_object(triggers=triggers, annotations={"autoscaling.keda.sh/paused-scale-in": "true"})
         await asyncio.sleep(20.0)
         loop = world.objects.loop
-        found = [(scaled, loop.poller.sources(scaled.owner)) for scaled in loop]
-        text = exposition(families(found, "1.2.3", world.clock.monotonic()))
+        found = [
+            Subject(SCALED_OBJECT, scaled.key, loop.poller.sources(scaled.owner), scaled.late_s, scaled.paused)
+            for scaled in loop
+        ]
+        registered = {("scaled_object", "default"): 1}
+        text = exposition(families(found, registered, "1.2.3", world.clock.monotonic()))
         values = {
             (sample.name, sample.labels.get("metric", "")): sample.value
             for family in text_string_to_metric_families(text)
