@@ -22,6 +22,7 @@ from core.apiserver.admission import FieldValidation, admit_create
 from core.clock import Clock
 from core.errors import AlreadyExists, ApiError, NotFound, PermanentError, TemporaryError
 from core.resources.keda import SCALED_OBJECT
+from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.kinds import KINDS
 from core.resources.meta import AdmissionContext, Json, Kind, ObjectKey
@@ -38,6 +39,8 @@ from scalers.pools import Pools
 from scalers.readings import Reading, Target, Trigger
 
 READ_S: Final = 15.0
+UNKNOWN_FIELD: Final = "unknown field "
+KEDA_KINDS: Final = (SCALED_OBJECT, SCALED_JOB, TRIGGER_AUTHENTICATION, CLUSTER_TRIGGER_AUTHENTICATION)
 INSIDE: Final = "measured inside a running platform, not here"
 
 Beside = Callable[[Kind[Any], ObjectKey], Awaitable[Json]]
@@ -102,6 +105,8 @@ class Checker:
             kind = _kind_of(document)
             report = ObjectReport(document.get("kind") or "?", self._key(document, kind))
             if kind is None:
+                report.errors += _strange_version(document)
+                reports += [report] if report.errors else []
                 continue
             obj = await self._admit(kind, document, report)
             if kind in (SCALED_OBJECT, SCALED_JOB) or report.errors:
@@ -109,8 +114,7 @@ class Checker:
             if kind in (SCALED_OBJECT, SCALED_JOB) and obj is not None:
                 scaled.append((kind, obj, report))
         for kind, obj, report in scaled:
-            await self._judge(kind, obj, report)
-            if not report.errors:
+            if await self._judge(kind, obj, report):
                 await self._try(kind, obj, report)
         return reports
 
@@ -125,8 +129,10 @@ class Checker:
         try:
             if kind is not SERVICE:
                 admitted = admit_create(kind, obj, AdmissionContext(), FieldValidation.WARN)
-                obj, warnings = admitted.obj, admitted.warnings
-                report.warnings += warnings
+                unknown = [each for each in admitted.warnings if each.startswith(UNKNOWN_FIELD)]
+                report.errors += [f"{each}: kubectl apply refuses it" for each in unknown]
+                report.warnings += [each for each in admitted.warnings if each not in unknown]
+                obj = admitted.obj
             return await self._store.create(kind, obj)
         except AlreadyExists:
             report.errors.append("is in the file twice")
@@ -134,10 +140,12 @@ class Checker:
             report.errors += [str(cause) for cause in error.causes] or [error.message]
         return None
 
-    async def _judge(self, kind: Kind[Any], obj: Json, report: ObjectReport) -> None:
+    async def _judge(self, kind: Kind[Any], obj: Json, report: ObjectReport) -> bool:
+        """Whether it would stand."""
         verdict = await ScalingAdmission(self._store).judges[kind](obj, False)
         report.errors += map(str, verdict.errors)
         report.warnings += verdict.warnings
+        return not verdict.errors
 
     async def _try(self, kind: Kind[Any], obj: Json, report: ObjectReport) -> None:
         samples: list[Sample] = []
@@ -145,7 +153,7 @@ class Checker:
         for trigger in triggers_of(obj):
             tried, found = await self._try_trigger(trigger, authentication_of(obj, trigger.index), pods)
             report.triggers.append(tried)
-            report.warnings = [each for each in report.warnings if each not in tried.errors]
+            report.warnings = [each for each in report.warnings if not _is_said_by(tried, each)]
             samples += found
         if kind is SCALED_OBJECT:
             spec, now = scaling_spec(obj), self._clock.monotonic()
@@ -217,10 +225,19 @@ class Checker:
             await scaler.close()
 
 
+def _is_said_by(tried: TriggerReport, warning: str) -> bool:
+    """Whether an error of the trigger says the same, of its parameters or of where its authenticationRef leads."""
+    missing = f"{tried.path}.authenticationRef"
+    return warning in tried.errors or (
+        warning.startswith(missing) and any(error.startswith(missing) for error in tried.errors)
+    )
+
+
 def _metric(sample: Sample, trigger: Trigger) -> MetricReport:
     """What it would ask for where there is no replica yet."""
     demand = demand_of(ScalingSpec(), sample, 0, 0, sample.read_at)
-    value, note = demand.value or 0.0, masked(demand.note, trigger)
+    caveat = sample.reading.caveat if sample.reading else ""
+    value, note = demand.value or 0.0, masked("; ".join(filter(None, (demand.note, caveat))), trigger)
     return MetricReport(
         sample.metric, value, demand.target, demand.metric_type.value, demand.active, demand.replicas, note
     )
@@ -240,6 +257,16 @@ class _FileFirst(MemoryStore):
             if self._beside is None:
                 raise
             return await self._beside(kind, ObjectKey(namespace, name))
+
+
+def _strange_version(document: Json) -> list[str]:
+    """Of a document that no kind of ours is: whether it is one of KEDA's all the same, as KEDA 1 had them."""
+    version, name = document.get("apiVersion"), document.get("kind")
+    declared = next((kind for kind in KEDA_KINDS if kind.kind == name), None)
+    if declared is None:
+        return []
+    older = " and scaleTargetRef.name instead of deploymentName" if declared is SCALED_OBJECT else ""
+    return [f"apiVersion: is {version!r}, must be {declared.api_version}; what KEDA 1 had needs that{older}"]
 
 
 def _kind_of(document: Json) -> Kind[Any] | None:

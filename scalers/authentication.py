@@ -215,11 +215,23 @@ class _Resolving:
         """One visit for all triggers that want the same of it."""
         from scalers.auth.vault import read_vault  # here, for it brings an HTTP client along, and `up` must start fast
 
+        vault = await self._with_token(path, vault)
         key = "vault", path, sha256(orjson.dumps(vault, option=orjson.OPT_SORT_KEYS)).digest()
         world = self._world
         found, good_until = await world.answers.get(key, world.clock, lambda: read_vault(vault, path))
         self._auth |= found
         self._expires.append(good_until)
+
+    async def _with_token(self, path: str, vault: Json) -> Json:
+        """With the token that a Secret holds, where one is named."""
+        credential = vault.get("credential") or {}
+        reference = credential.get("tokenSecretRef")
+        if not reference:
+            return vault
+        referent = Referent(SECRET, ObjectKey(self._namespace, reference["name"]))
+        asked_by = f"{path}.credential.tokenSecretRef"
+        token = (await self._lookup.value(referent, reference["key"], asked_by)).strip()
+        return {**vault, "credential": {**credential, "token": token}}
 
     async def _oauth2(self, path: str, oauth2: Json) -> None:
         """Scalers get the way to a token, not a token: they ask for it when they need one (as upstream)."""

@@ -63,6 +63,7 @@ class _Part(NamedTuple):
     position: int  # up to where it counts as consumed
     sure: bool = True
     note: str = ""
+    unbegun: bool = False  # nothing is committed: it counts, so that a consumer begins
 
 
 def measure(found: GroupPositions, rules: LagRules, stood: Stood, now: float) -> tuple[Lag, Stood]:
@@ -70,6 +71,7 @@ def measure(found: GroupPositions, rules: LagRules, stood: Stood, now: float) ->
     notes = [f"topic {topic} is not known: {why}" for topic, why in found.missing.items()]
     standing: dict[Partition, Standing] = {}
     parts: list[_Part] = []
+    unbegun_ones: list[str] = []
     counted = lagging = produced = total = 0
     for each, position in found.positions.items():
         if rules.only is not None and each[1] not in rules.only:
@@ -85,6 +87,8 @@ def measure(found: GroupPositions, rules: LagRules, stood: Stood, now: float) ->
         produced += position.end or 0
         if part.note:
             notes.append(part.note)
+        if part.unbegun:
+            unbegun_ones.append(_named(each))
         if not part.lag:
             continue
         before = stood.get(each)
@@ -95,6 +99,9 @@ def measure(found: GroupPositions, rules: LagRules, stood: Stood, now: float) ->
         else:
             counted += part.lag
             lagging += 1
+    if unbegun_ones:
+        listed = _joined(unbegun_ones, ", ")
+        notes.append(f"nothing committed in {listed}: each partition counts as 1, so that a consumer begins")
     known = len(parts) == total and not found.missing
     lag = Lag(
         counted=counted,
@@ -129,7 +136,7 @@ def _part(each: Partition, found: Position, rules: LagRules) -> _Part | str:
         if isinstance(counts, str) or rules.invalid_is_zero:
             return counts
         said = f"{_named(each)} ends at {found.end}, and {found.committed} is committed: truncated, or made anew"
-        return counts._replace(sure=False, note=said)
+        return counts._replace(sure=False, note=said, unbegun=False)
     if found.markers_only:
         return _Part(0, found.end, note=f"only marks of transactions are left in {_named(each)}")
     first = max(found.committed, found.start or 0)  # what retention has deleted will not be consumed
@@ -141,7 +148,7 @@ def _invalid(each: Partition, found: Position, end: int, rules: LagRules) -> _Pa
     if rules.invalid_is_zero:
         return _Part(0, end)
     if rules.reset is OffsetReset.LATEST:
-        return _Part(1, end, note=f"nothing committed in {_named(each)}: counts as 1, so that a consumer begins")
+        return _Part(1, end, unbegun=True)
     if found.start is None:
         return f"{_named(each)} is not known: where it starts was not said"
     return _Part(max(end - found.start, 0), min(found.start, end))
@@ -151,6 +158,6 @@ def _named(each: Partition) -> str:
     return f"{each[0]}/{each[1]}"
 
 
-def _joined(notes: Sequence[str]) -> str:
+def _joined(notes: Sequence[str], between: str = "; ") -> str:
     more = len(notes) - NOTES_MAX
-    return "; ".join([*notes[:NOTES_MAX], *([f"and {more} more"] if more > 0 else [])])
+    return between.join([*notes[:NOTES_MAX], *([f"and {more} more"] if more > 0 else [])])

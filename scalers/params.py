@@ -106,11 +106,17 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
     if wrong:
         return wrong
     result = parameters(**values)
-    path = f"{trigger.path}.metadata"
+    problems = result.problems()
+    return _explained(parameters, trigger, problems) if problems else result
+
+
+def _explained(parameters: type[Parameters], trigger: Trigger, problems: Sequence[tuple[str, str]]) -> list[FieldError]:
+    """What is missing because a variable is, first: that is what to see to."""
     named = {each.name: each for each in declared_parameters(parameters).values()}
-    return [
-        FieldError(f"{path}.{name}", said + _hint(named.get(name), trigger)) for name, said in result.problems()
-    ] or result
+    absent = {each.name: _no_variable(each, trigger) for each in named.values() if _find(each, trigger) is None}
+    told = [(name, said) for name, said in absent.items() if said]
+    told += [(name, said + _hint(named.get(name), trigger)) for name, said in problems if not absent.get(name)]
+    return [FieldError(f"{trigger.path}.metadata.{name}", said) for name, said in told]
 
 
 def check_written(parameters: type[Parameters], trigger: Trigger, authenticated: bool) -> list[FieldError]:
@@ -172,7 +178,8 @@ def unknown_parameters(parameters: type[Parameters], metadata: Mapping[str, str]
     for name in metadata:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
-            sentences.append(f"unknown parameter {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            sentences.append(f"unknown parameter {name!r} has no effect{meant}")
     return sentences
 
 
@@ -204,10 +211,18 @@ def _missing(declared: Parameter, trigger: Trigger) -> str:
         Source.AUTH: f"a parameter {declared.name} of its authenticationRef",
         Source.ENV: f"{declared.name}{FROM_ENV} in the metadata, naming a variable of the target's container",
     }
-    variable = trigger.metadata.get(f"{declared.name}{FROM_ENV}")
-    if variable is not None and Source.ENV in declared.sources:
-        return f"{declared.name}{FROM_ENV} names the variable {variable}, which the target's container does not have"
+    if said := _no_variable(declared, trigger):
+        return said
     return f"is required: {', or '.join(ways[source] for source in declared.sources)} ({declared.help})"
+
+
+def _no_variable(declared: Parameter, trigger: Trigger) -> str:
+    """Of a parameter that has no value: whether that is because a variable is not there. Else empty."""
+    for name in (declared.name, *declared.aliases) if Source.ENV in declared.sources else ():
+        variable = trigger.metadata.get(f"{name}{FROM_ENV}")
+        if variable is not None:
+            return f"{name}{FROM_ENV} names the variable {variable}, which the target's container does not have"
+    return ""
 
 
 def _invalid(declared: Parameter, trigger: Trigger, text: str, said: str) -> FieldError:

@@ -44,7 +44,7 @@ def remarks_on(trigger: Trigger, definition: AnyDefinition, bounds: Bounds) -> l
     wrong = [str(error) for error in check_written(parameters, trigger, bounds.authenticated)]
     wrong += [] if wrong else _check_whole(trigger, definition, bounds.authenticated)
     strange = [
-        f"{trigger.path}.metadata: {sentence}; it has no effect"
+        f"{trigger.path}.metadata: {sentence}"
         for sentence in unknown_parameters(parameters, trigger.metadata)
         if repr(METRIC_NAME) not in sentence.partition(";")[0]
     ]

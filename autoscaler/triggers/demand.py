@@ -98,7 +98,7 @@ def demand_of(spec: ScalingSpec, sample: Sample, current: int, ready: int, now: 
         at_least=partial or sample.pushed,
         wakes=target.wakes,
         in_flight=reading.in_flight or 0.0,
-        note="; ".join(filter(None, (reading.note, reading.caveat))),
+        note=reading.note,
         remarks=remarks,
     )
 

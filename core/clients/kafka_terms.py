@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,13 +77,19 @@ def translate(error: BaseException) -> Exception:
         return error if isinstance(error, Exception) else RuntimeError(repr(error))
     if isinstance(error, (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)):
         return TooLarge("The event is larger than its topic takes.")
-    said = f"Kafka: {error}"
+    said = _said(error)
     if isinstance(error, _REFUSED):
         return PermanentError(said, type(error).__name__.removesuffix("Error"))
     if "bootstrap" in said:
         # kafka-python does not see why a server hangs up on it, so a wrong password looks like this, too.
         said += ". Nobody answers there, or not with this user, password and certificates"
     return TemporaryError(said)
+
+
+def _said(error: BaseException) -> str:
+    """The client's `KafkaConnectionError: 111 ECONNREFUSED (host:9092)` as a sentence; anything else as it is."""
+    found = re.fullmatch(r"KafkaConnectionError: (\d+) E[A-Z]+ \((.+)\)", str(error))
+    return f"Kafka at {found[2]} cannot be reached: {os.strerror(int(found[1]))}" if found else f"Kafka: {error}"
 
 
 _REFUSED: Final = (

@@ -153,7 +153,7 @@ def _check_data(field: str, data: Mapping[str, str], *, binary: bool) -> list[Fi
             try:
                 base64.b64decode("".join(value.split()), validate=True)
             except (binascii.Error, ValueError):
-                errors.append(invalid(f"{field}[{key}]", "<value>", "must be base64"))
+                errors.append(invalid(f"{field}[{key}]", "<value>", "must be base64; plain text goes into stringData"))
     return errors
 
 

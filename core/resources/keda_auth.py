@@ -45,8 +45,14 @@ class FileRef(Model):
     path: str = Field(description="Path of a file whose content is the value.")
 
 
+class SecretKeyRef(Model):
+    name: str = Field(description="Name of the Secret.")
+    key: str = Field(description="Key in it.")
+
+
 class VaultCredential(Model):
     token: str | None = doc("Token of Vault.")
+    token_secret_ref: SecretKeyRef | None = doc("Key of a Secret with that token; it wins over token.")
     service_account: str | None = doc("Path of a file with the token of a service account.")
     service_account_name: str | None = doc("Service account to ask a token for.")
 
@@ -77,11 +83,6 @@ class HashiCorpVault(Model):
     role: str | None = doc("With kubernetes: the role.")
     mount: str | None = doc("With kubernetes: where that method is mounted.")
     secrets: list[VaultSecret] = Field(description="What to take.")
-
-
-class SecretKeyRef(Model):
-    name: str = Field(description="Name of the Secret.")
-    key: str = Field(description="Key in it.")
 
 
 class ValueFromSecret(Model):

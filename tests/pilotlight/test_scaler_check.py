@@ -115,10 +115,14 @@ def test_what_is_not_in_the_file_is_sought_beside_it(scripted: Script) -> None:
     [
         pytest.param([DEPLOYMENT, scaled_object(trigger(), minReplicaCount=9, maxReplicaCount=3)],
                      ["spec.minReplicaCount: Invalid value: 9: must be less"], [], id="a rule of the kind"),
-        pytest.param([DEPLOYMENT, scaled_object(trigger(), maxReplicas=3)], [],
-                     ['unknown field "spec.maxReplicas"'], id="an unknown field"),
+        pytest.param([DEPLOYMENT, scaled_object(trigger(), maxReplicas=3)],
+                     ['unknown field "spec.maxReplicas": kubectl apply refuses it'], [], id="an unknown field"),
+        pytest.param([DEPLOYMENT, scaled_object(trigger()).replace("keda.sh/v1alpha1", "keda.k8s.io/v1alpha1")],
+                     ["apiVersion: is 'keda.k8s.io/v1alpha1', must be keda.sh/v1alpha1"], [], id="KEDA 1's"),
+        pytest.param([DEPLOYMENT, scaled_object({"type": TYPE, "metadata": {"queue": "q", "size": 5}})], [],
+                     ["spec.triggers[0].metadata: size: taken as if quoted"], id="a number"),
         pytest.param([DEPLOYMENT, scaled_object(trigger(qeue="x"))], [],
-                     ["unknown parameter 'qeue'; did you mean 'queue'?"], id="an unknown parameter"),
+                     ["unknown parameter 'qeue' has no effect; did you mean 'queue'?"], id="an unknown parameter"),
         pytest.param([scaled_object(trigger())], [], ["there is no Deployment orders"], id="no target"),
         pytest.param([DEPLOYMENT, DEPLOYMENT], ["is in the file twice"], [], id="twice"),
     ],
@@ -188,3 +192,16 @@ def test_jobs_are_tried_too(scripted: Script) -> None:
     assert report.triggers[0].metrics[0].replicas == 4
     assert scripted.made[0].env == {"HOST": "broker:1"}
     assert report.replicas is None
+
+
+def test_what_is_unknown_does_not_keep_its_triggers_from_being_read(scripted: Script) -> None:
+    scripted.readings = [Reading(35.0), Reading(0.0)]
+    (report,) = checked(DEPLOYMENT, scaled_object(trigger(size="10"), maxReplicas=3))
+    assert report.is_wrong
+    assert report.replicas == 4
+
+
+def test_an_authentication_that_is_not_there_is_told_of_once() -> None:
+    (report,) = checked(DEPLOYMENT, scaled_object(trigger(authenticated=True)))
+    assert report.warnings == []
+    assert len(report.triggers[0].errors) == 1

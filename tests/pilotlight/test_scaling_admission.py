@@ -256,7 +256,7 @@ async def test_what_scalers_think_is_a_warning(api: Api) -> None:
     assert answer.code == 201
     assert "spec.triggers[0].type: type 'kafkaa' is not known; known are" in unknown
     assert timezone.startswith("spec.triggers[1].metadata.timezone: is 'Mars', must be")
-    assert strange == "spec.triggers[1].metadata: unknown parameter 'begin'; it has no effect"
+    assert strange == "spec.triggers[1].metadata: unknown parameter 'begin' has no effect"
 
 
 async def test_jobs_are_looked_at_too(api: Api) -> None:

@@ -256,6 +256,39 @@ def test_what_is_wrong_is_named_without_a_secret(asked: Asked, words: str) -> No
         }
 
 
+def test_vaults_token_may_stand_in_a_secret() -> None:
+    async def run() -> None:
+        tokens: list[str] = []
+
+        def reply(question: Any) -> bytes:
+            tokens.append(question.headers["x-vault-token"])
+            return ok(orjson.dumps({"data": {"ttl": 0, "k": PLANTED}}))
+
+        async with Answering(reply) as server:
+            store = await stored((secret("vault", token="hvs.1"),))
+            vault = {
+                "address": server.url,
+                "authentication": "token",
+                "credential": {"token": "older", "tokenSecretRef": {"name": "vault", "key": "token"}},
+                "secrets": [{"parameter": "password", "path": "db/creds", "key": "k"}],
+            }
+            metadata = {"name": "access", "namespace": "default"}
+            await store.create(TRIGGER_AUTHENTICATION, {"metadata": metadata, "spec": {"hashiCorpVault": vault}})
+            world = World(FakeClock(), store, StatisticBus(), Pools())
+            trigger = Trigger(ObjectKey("default", "so"), 0, "kafka", {})
+            found = await resolve(world, trigger, {"name": "access"}, None)
+            assert found.auth["password"] == PLANTED
+            assert set(tokens) == {"hvs.1"}
+            assert "Secret default/vault" in {str(each) for each in found.referents}, "its change is a change here"
+            vault["credential"] = {"tokenSecretRef": {"name": "gone", "key": "token"}}
+            stale = await store.get(TRIGGER_AUTHENTICATION, "access", "default")
+            await store.update(TRIGGER_AUTHENTICATION, {**stale, "spec": {"hashiCorpVault": vault}})
+            with pytest.raises(PermanentError, match=r"credential\.tokenSecretRef asks for Secret default/gone"):
+                await resolve(world, trigger, {"name": "access"}, None)
+
+    asyncio.run(run())
+
+
 def test_triggers_of_one_authentication_share_a_visit_to_vault() -> None:
     async def run() -> None:
         asked: list[str] = []

@@ -96,6 +96,16 @@ def test_what_was_produced_and_consumed() -> None:
     assert (measured.produced, measured.consumed) == (159, 70 + 20 + 9)
 
 
+def test_partitions_that_wait_for_a_first_consumer_are_told_of_together() -> None:
+    measured = lag(LATEST, *[Position(None, 9)] * 5, Position(7, 9))
+    assert (measured.counted, measured.note) == (
+        7,
+        "nothing committed in orders/0, orders/1, orders/2, and 2 more: each partition counts as 1, so that a consumer "
+        "begins",
+    )
+    assert "nothing committed" not in lag(LATEST, Position(100, 5, start=0)).note, "it is told of as truncated"
+
+
 # What lies still
 
 
@@ -148,9 +158,9 @@ def test_a_group_that_has_begun_nowhere() -> None:
 
 
 def test_a_hundred_notes_are_told_in_three() -> None:
-    measured = lag(LATEST, *[Position(None, 1)] * 100)
+    measured = lag(LATEST, *[Position(None, None)] * 100)
     assert measured.note.endswith("; and 97 more")
-    assert measured.counted == 100
+    assert measured.known == 0
 
 
 offsets = st.none() | st.integers(0, 50)

@@ -126,6 +126,37 @@ def test_what_may_be_the_name_of_a_variable_is_told_how_to_be_one(metadata: dict
     assert "RabbitMqHost" not in error.message, "a secret is not shown"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Either(Parameters):
+    connection: str = param("connection", Text(), "All of it.", "", sources=AUTH_OR_ENV)
+    host: str = param("host", Text(), "Or this.", "", sources=ANYWHERE, aliases=("hosts",))
+
+    def problems(self) -> Sequence[tuple[str, str]]:
+        return [] if self.connection or self.host else [("host", "is required where there is no connection")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"hostFromEnv": "H"}, {"host": "hostFromEnv names the variable H"}),
+        ({"hostsFromEnv": "H"}, {"host": "hostsFromEnv names the variable H"}),
+        (
+            {"connectionFromEnv": "C"},
+            {"connection": "connectionFromEnv names the variable C", "host": "is required where there is no"},
+        ),
+        ({}, {"host": "is required where there is no connection"}),
+    ],
+)
+def test_a_variable_that_is_missing_is_told_of_before_what_follows_from_that(
+    metadata: dict[str, str], told: dict[str, str]
+) -> None:
+    wrong = parse(Either, trigger(metadata))
+    assert isinstance(wrong, list)
+    assert [each.path.rpartition(".")[2] for each in wrong] == list(told)
+    assert all(each.message.startswith(words) for each, words in zip(wrong, told.values(), strict=True)), wrong
+    assert not isinstance(parse(Either, trigger({"hostFromEnv": "H", "connectionFromEnv": "C"}, env={"C": "x"})), list)
+
+
 def test_a_secret_is_shown_nowhere() -> None:
     wrong = parse(Example, trigger({"host": "a"}, auth={"password": "hunter2"}))
     assert isinstance(wrong, list)
@@ -149,7 +180,7 @@ def test_unknown_parameters_are_named() -> None:
     assert unknown_parameters(Example, {"host": "a", "hostFromEnv": "b", "threshold": "1"}) == []
     assert unknown_parameters(Example, {"hostsFromEnv": "b"}) == []
     assert unknown_parameters(Example, {"lagTreshold": "1"}) == [
-        "unknown parameter 'lagTreshold'; did you mean 'lagThreshold'?"
+        "unknown parameter 'lagTreshold' has no effect; did you mean 'lagThreshold'?"
     ]
     assert list(declared_parameters(Example)) == ["host", "threshold", "mode", "password"]
 

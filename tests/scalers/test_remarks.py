@@ -86,7 +86,7 @@ def test_what_is_wrong_in_any_case_is_told(metadata: dict[str, str]) -> None:
 
 def test_parameters_that_nobody_reads() -> None:
     assert remarks({"host": "a", "lagTreshold": "5"}) == [
-        "spec.triggers[2].metadata: unknown parameter 'lagTreshold'; did you mean 'lagThreshold'?; it has no effect"
+        "spec.triggers[2].metadata: unknown parameter 'lagTreshold' has no effect; did you mean 'lagThreshold'?"
     ]
 
 

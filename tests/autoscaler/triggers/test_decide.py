@@ -109,7 +109,7 @@ def test_cooldown() -> None:
     assert run.step(0, 299.0) == 1
     assert run.outcome is not None
     assert run.outcome.next_at == 300.0
-    assert str(run.outcome.reasons[0]) == "not let to rest: cooldownPeriod 300s ends in 1s"
+    assert str(run.outcome.reasons[0]) == "not yet at rest: cooldownPeriod 300s ends in 1s"
     assert run.step(0, 1.0) == 0
 
 

@@ -315,3 +315,9 @@ def test_what_is_too_much_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_errors_in_our_words(error: Exception, kind: type[Exception]) -> None:
     assert type(translate(error)) is kind
+
+
+def test_a_broker_that_is_not_there_is_named_in_a_sentence() -> None:
+    refused = kafka_errors.KafkaConnectionError("111 ECONNREFUSED (localhost:9092)")
+    assert str(translate(refused)) == "Kafka at localhost:9092 cannot be reached: Connection refused"
+    assert str(translate(kafka_errors.KafkaConnectionError("closed"))) == "Kafka: KafkaConnectionError: closed"
