@@ -67,9 +67,9 @@ def _waiting(spec: JobsSpec, samples: Sequence[Sample]) -> tuple[bool | None, Wa
 
 
 def _words(spec: JobsSpec, samples: Sequence[Sample], census: Census, waiting: Waiting, below: int, make: int) -> str:
-    parts = [
-        f"{waiting.queue:g} wait, worth {waiting.jobs:g} Jobs; {census.running} run, {census.pending} of them pending"
-    ]
+    unknown = samples and not any(sample.fresh for sample in samples)
+    counted = "what waits is not known" if unknown else f"{waiting.queue:g} wait, worth {waiting.jobs:g} Jobs"
+    parts = [f"{counted}; {census.running} run, {census.pending} of them pending"]
     parts += [
         f"{sample.metric} is not known: {sample.error or 'not read yet'}" for sample in samples if not sample.fresh
     ]

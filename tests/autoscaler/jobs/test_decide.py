@@ -61,6 +61,10 @@ def test_it_says_why() -> None:
         "make 6 (default): 30 wait, worth 30 Jobs; 4 run, 1 of them pending; "
         "s1-q is not known: down; limited by maxReplicaCount 10"
     )
+    assert decide(JobsSpec(), [sample(None), sample(None, 1)], Census(1)).words == (
+        "make none (default): what waits is not known; 1 run, 0 of them pending; s0-q is not known: down; "
+        "s1-q is not known: down"
+    )
     assert decide(JobsSpec(least=1), [], Census()).words == (
         "make 1 (default): 0 wait, worth 0 Jobs; 0 run, 0 of them pending; 1 of them to have minReplicaCount 1"
     )
