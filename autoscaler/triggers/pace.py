@@ -7,6 +7,8 @@ The polling interval of the document is the longest gap. After a change (what is
 the gaps begin at 0.2 s and double. Each early reading costs credit, which comes back at one a polling interval: in the
 long run nobody is read more than twice as often as its document says, whatever its numbers do; KEDA reads three times.
 A source that is slow to answer is left alone nine times as long as it took.
+
+A source that pushes is read when it speaks up: an end and the next beginning at once, and then every 0.2 s at most.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ PHASES_MAX: Final = 8
 PHASE_S_MIN: Final = 0.5
 SHIFT_S_MAX: Final = 5.0
 """A reading comes no more than that before its interval is over: who writes 300 s does not mean 10."""
+BREATH_MAX: Final = 2.0
 _TOO_SOON: Final = 1e-3
 """So much of an interval lies within what a multiple of a binary fraction is off."""
 
@@ -35,6 +38,17 @@ class Pace:
 CALM: Final = Pace()
 
 
+@dataclass(frozen=True, slots=True)
+class Breath:
+    """How many readings a source can bear at once, as of when."""
+
+    left: float = BREATH_MAX
+    at: float = 0.0
+
+
+RESTED: Final = Breath()
+
+
 def next_pace(pace: Pace, polling_s: float, took_s: float, *, changed: bool) -> Pace:
     """After a reading that took so long."""
     gap = FASTEST_S if changed else max(FASTEST_S, pace.gap_s * GROWTH) if pace.gap_s else polling_s
@@ -43,6 +57,19 @@ def next_pace(pace: Pace, polling_s: float, took_s: float, *, changed: bool) -> 
     if gap < polling_s and pace.credit < cost:
         gap, cost = polling_s, -1.0
     return Pace(gap, min(CREDIT_MAX, pace.credit - cost))
+
+
+def breathless_s(breath: Breath, now: float) -> float:
+    """How long a push waits for its reading."""
+    return max(0.0, (1.0 - _regained(breath, now)) * FASTEST_S)
+
+
+def after_reading(breath: Breath, now: float) -> Breath:
+    return Breath(max(0.0, _regained(breath, now) - 1.0), now)
+
+
+def _regained(breath: Breath, now: float) -> float:
+    return min(BREATH_MAX, breath.left + (now - breath.at) / FASTEST_S)
 
 
 def due_at(now: float, pace: Pace, polling_s: float, number: int = 0) -> float:

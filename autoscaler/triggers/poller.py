@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Final
 
 import structlog
@@ -20,7 +21,7 @@ from autoscaler.triggers import circuit as circuits
 from autoscaler.triggers.circuit import pause
 from autoscaler.triggers.making import Make
 from autoscaler.triggers.masking import masked
-from autoscaler.triggers.pace import FASTEST_S, due_at
+from autoscaler.triggers.pace import breathless_s, due_at
 from autoscaler.triggers.samples import Sample
 from autoscaler.triggers.sources import Owner, Source
 from autoscaler.triggers.timers import Timers
@@ -63,7 +64,7 @@ class Poller:
         self._streams: dict[Source, asyncio.Task[None]] = {}
         self._waiting: deque[Source] = deque()
         self._places = READINGS_AT_ONCE
-        self._early, self._early_at = EARLY_PER_S, clock.monotonic()
+        self._early = _Budget()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, started: Started) -> None:
@@ -178,30 +179,18 @@ class Poller:
             self._outdated.discard(source)
             return
         self._start_stream(source)
-        if not source.error:
-            self._spend(source)
+        if not source.error and source.pace.gap_s < source.polling_s and not self._early.spend(self._clock.monotonic()):
+            source.pace = replace(source.pace, gap_s=source.polling_s)
         self._plan(source)
-        if source in self._outdated or source.pushed_at is not None:
-            self._timers.set(source, self._clock.monotonic() + FASTEST_S)  # pushed while it was read: once more
-        self._outdated.discard(source)
+        if source in self._outdated:  # pushed while it was read: once more
+            self._outdated.discard(source)
+            self._hurry(source)
         self._told(source.owner)
 
     def _free(self) -> None:
         self._places += 1
         while self._waiting and self._places > 0:
             self._ask_soon(self._waiting.popleft())
-
-    def _spend(self, source: Source) -> None:
-        """Early readings of all triggers together are bounded."""
-        if source.pace.gap_s >= source.polling_s:
-            return
-        now = self._clock.monotonic()
-        self._early = min(EARLY_PER_S, self._early + (now - self._early_at) * EARLY_PER_S)
-        self._early_at = now
-        if self._early >= 1.0:
-            self._early -= 1.0
-        else:
-            source.pace = replace(source.pace, gap_s=source.polling_s)
 
     # What pushes.
 
@@ -239,22 +228,28 @@ class Poller:
             if source.pushed_at is not None and not source.gone:  # nothing was read since it was heard
                 self._told(source.owner)
 
-        now = self._clock.monotonic()
-        early = source in self._reading or (source.asked_at is not None and now - source.asked_at < FASTEST_S)
+        wait_s = 0.0
+        if source in self._reading:
+            self._outdated.add(source)
+        else:
+            wait_s = self._hurry(source)
         if active and source.pushed_at is None:
-            source.push(now)
-            if early:
+            source.push(self._clock.monotonic())
+            if wait_s > READ_FIRST_S:
                 tell()
             else:
                 asyncio.get_running_loop().call_later(READ_FIRST_S, tell)
-        if source in self._reading:
-            self._outdated.add(source)
-            return
-        if early and source.asked_at is not None:
-            self._timers.set(source, min(self._timers.at(source) or now + FASTEST_S, source.asked_at + FASTEST_S))
-            return
-        self._timers.clear(source)
-        self._ask_soon(source)
+
+    def _hurry(self, source: Source) -> float:
+        """Reads it as soon as a push may have it read; in how many seconds that is."""
+        now = self._clock.monotonic()
+        wait_s = breathless_s(source.breath, now)
+        if wait_s:
+            self._timers.set(source, min(self._timers.at(source) or inf, now + wait_s))
+        else:
+            self._timers.clear(source)
+            self._ask_soon(source)
+        return wait_s
 
     # The end of it.
 
@@ -298,3 +293,20 @@ class _Place:
         free, self._free = self._free, None
         if free is not None:
             free()
+
+
+class _Budget:
+    """Of early readings, for all triggers together."""
+
+    def __init__(self) -> None:
+        self._left = EARLY_PER_S
+        self._at = 0.0
+
+    def spend(self, now: float) -> bool:
+        """Whether there was one left."""
+        self._left = min(EARLY_PER_S, self._left + (now - self._at) * EARLY_PER_S)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True

@@ -19,7 +19,7 @@ from autoscaler.triggers import circuit as circuits
 from autoscaler.triggers.circuit import Circuit
 from autoscaler.triggers.making import Make, client_missing
 from autoscaler.triggers.masking import masked
-from autoscaler.triggers.pace import CALM, Pace, next_pace
+from autoscaler.triggers.pace import CALM, RESTED, Breath, Pace, after_reading, next_pace
 from autoscaler.triggers.samples import Sample
 from core.clock import Clock
 from core.errors import PermanentError, TemporaryError
@@ -47,6 +47,7 @@ class Source:
     __slots__ = (
         "_samples",
         "asked_at",
+        "breath",
         "circuit",
         "due_at",
         "error",
@@ -90,12 +91,14 @@ class Source:
         self.pushed_at: float | None = None
         self.circuit: Circuit = circuits.WHOLE
         self.pace: Pace = CALM
+        self.breath: Breath = RESTED
         self.gone = False
         self._samples: Sequence[Sample] | None = None
 
     async def ask(self, make: Make, clock: Clock) -> None:
         """Reads it once. Never fails: what went wrong is in the samples."""
         self.asked_at = asked_at = clock.monotonic()
+        self.breath = after_reading(self.breath, asked_at)
         self.late_s = max(0.0, asked_at - self.due_at) if self.due_at is not None else 0.0
         self.circuit = circuits.ask(self.circuit)
         try:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.triggers.pace import CALM, CREDIT_MAX, FASTEST_S, Pace, due_at, next_pace
+from autoscaler.triggers.pace import (
+    BREATH_MAX,
+    CALM,
+    CREDIT_MAX,
+    FASTEST_S,
+    RESTED,
+    Pace,
+    after_reading,
+    breathless_s,
+    due_at,
+    next_pace,
+)
 
 
 def gaps(changes: list[bool], polling_s: float, took_s: float = 0.001) -> list[float]:
@@ -59,3 +70,13 @@ def test_a_long_interval_is_not_cut_short_for_a_phase() -> None:
 @given(st.floats(0.0, 1e7), st.floats(0.2, 300.0), st.integers(0, 2**32))
 def test_the_next_reading_is_always_ahead(now: float, polling_s: float, number: int) -> None:
     assert now < due_at(now, Pace(polling_s), polling_s, number) <= now + polling_s * 1.01
+
+
+@given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=100), st.floats(0.0, 1e7))
+def test_pushes_have_two_readings_at_once_and_five_a_second(pushes: list[float], began: float) -> None:
+    now, breath, read = began, RESTED, 0
+    for pause_s in pushes:
+        now += pause_s
+        now += breathless_s(breath, now)
+        breath, read = after_reading(breath, now), read + 1
+    assert read <= BREATH_MAX + (now - began) / FASTEST_S + 1e-6
