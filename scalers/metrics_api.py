@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree import ElementTree
 
-import orjson
-import yaml
-
 from core.clients.http_reader import Answer
 from core.errors import TemporaryError
-from core.resources.quantities import parse_quantity
 from core.settings.declaration import Choice, Decimal, Text, Truth
 from scalers.base import Definition, World
+from scalers.document_values import Read, by_keys, json_reader, number_found, yaml_reader
 from scalers.exposition import find_sample, parse_selector
-from scalers.gjson_paths import look, parse_path
 from scalers.http_access import Address, HttpAccess, HttpParameters
 from scalers.metric_names import normalize
 from scalers.params import param
@@ -116,40 +112,13 @@ class MetricsApiScaler:
             raise TemporaryError(f"{answer.shown} answered {answer.status}{hint}")
         try:
             if len(answer.body) > LARGE_BYTES:
-                return _number(await asyncio.to_thread(self._read, answer.body))
-            return _number(self._read(answer.body))
+                return number_found(await asyncio.to_thread(self._read, answer.body))
+            return number_found(self._read(answer.body))
         except LookupError:
             why = "leads to nothing"
         except ValueError as error:
             why = str(error)
         raise TemporaryError(f"{answer.shown}: valueLocation {self._parameters.value_location!r} {why}")
-
-
-Read = Callable[[bytes], Any]
-
-
-def _json(location: str) -> Read:
-    path = parse_path(location)
-
-    def read(body: bytes) -> Any:
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise ValueError("cannot be looked up: the answer is no JSON") from None
-        return look(document, path)
-
-    return read
-
-
-def _yaml(location: str) -> Read:
-    def read(body: bytes) -> Any:
-        try:
-            document = yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError:
-            raise ValueError("cannot be looked up: the answer is no YAML") from None
-        return _by_keys(document, location.split("."))
-
-    return read
 
 
 def _xml(location: str) -> Read:
@@ -163,7 +132,7 @@ def _xml(location: str) -> Read:
             root = ElementTree.fromstring(body)
         except ElementTree.ParseError:
             raise ValueError("cannot be looked up: the answer is no XML") from None
-        return _by_keys(_of_element(root), keys[1:] if _local(root) == keys[0] else keys)
+        return by_keys(_of_element(root), keys[1:] if _local(root) == keys[0] else keys)
 
     return read
 
@@ -181,21 +150,11 @@ def _prometheus(location: str) -> Read:
 
 
 _READERS: Final[Mapping[str, Callable[[str], Read]]] = {
-    "json": _json,
-    "yaml": _yaml,
+    "json": json_reader,
+    "yaml": yaml_reader,
     "xml": _xml,
     "prometheus": _prometheus,
 }
-
-
-def _by_keys(document: Any, keys: Sequence[str]) -> Any:
-    for key in keys:
-        if isinstance(document, list):
-            document = {str(index): value for index, value in enumerate(document)}
-        if not isinstance(document, dict):
-            raise LookupError
-        document = {str(name): value for name, value in document.items()}[key]
-    return document
 
 
 def _of_element(element: ElementTree.Element) -> Any:
@@ -208,21 +167,6 @@ def _of_element(element: ElementTree.Element) -> Any:
 
 def _local(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
-
-
-def _number(found: Any) -> float:
-    """ValueError says what was found instead."""
-    if isinstance(found, str):
-        try:
-            return float(parse_quantity(found.strip()))
-        except ValueError:
-            raise ValueError("leads to a text that is neither a number nor a quantity such as 1k") from None
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        sorts = {dict: "an object", list: "a list", bool: "true or false", type(None): "null"}
-        raise ValueError(f"leads to {sorts.get(type(found), 'something else')}, must lead to a number")
-    if not math.isfinite(found):
-        raise ValueError(f"leads to {found}, which is no number")
-    return float(found)
 
 
 def _make(parameters: MetricsApiParameters, trigger: Trigger, world: World) -> MetricsApiScaler:

@@ -18,6 +18,7 @@ SCALERS: Final[Mapping[str, str]] = {
     "external-push": "scalers.external",
     "http": "scalers.http",
     "kafka": "scalers.kafka",
+    "kubernetes-resource": "scalers.kubernetes_resource",
     "kubernetes-workload": "scalers.kubernetes_workload",
     "memory": "scalers.cpu_memory",
     "mongodb": "scalers.mongodb",
