@@ -143,10 +143,10 @@ def _sort_out(kind: Kind[Any], obj: Json, error: ValidationError, field_validati
             others = f"{wrong[path]} or " if path in wrong and wrong[path] != allowed else ""
             wrong[path] = others + allowed
         else:
-            broken[path] = _broken(path, detail)
+            broken[path] = _broken(kind, path, detail)
     if wrong:
         path, allowed = next(iter(wrong.items()))
-        raise _not_handled(kind, _unmarshal(obj, error, path, allowed))
+        raise _not_handled(kind, _unmarshal(kind, obj, error, path, allowed))
     if unknown and field_validation == FieldValidation.STRICT:
         listed = ", ".join(f'unknown field "{path_text(keys)}"' for keys in unknown)
         raise _not_handled(kind, f"strict decoding error: {listed}")
@@ -159,21 +159,24 @@ def _sort_out(kind: Kind[Any], obj: Json, error: ValidationError, field_validati
     return []
 
 
-def _broken(path: str, detail: Any) -> FieldError:
+def _broken(kind: Kind[Any], path: str, detail: Any) -> FieldError:
     if detail["type"] == "missing":
         return required(path)
+    if kind.confidential:
+        return FieldError(path, f"Invalid value: {detail['msg']}", FieldProblem.INVALID)
     if detail["type"] in ("enum", "literal_error"):
         choices = [choice.strip("' ") for choice in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
         return not_supported(path, detail["input"], choices)
     return FieldError(path, f"Invalid value: {shown(detail['input'])}: {detail['msg']}", FieldProblem.INVALID)
 
 
-def _unmarshal(obj: Json, error: ValidationError, path: str, allowed: str) -> str:
-    """Names the field, what was found and what is allowed."""
+def _unmarshal(kind: Kind[Any], obj: Json, error: ValidationError, path: str, allowed: str) -> str:
+    """Names the field, what is allowed and what was found, by its type at least."""
     for detail in error.errors(include_url=False):
         if path_text(_keys(obj, detail)) == path:
             found = _JSON_NAMES.get(type(detail["input"]), "null")
-            return f"json: cannot unmarshal {found} into field {path} of type {allowed}: found {shown(detail['input'])}"
+            value = "" if kind.confidential else f": found {shown(detail['input'])}"
+            return f"json: cannot unmarshal {found} into field {path} of type {allowed}{value}"
     raise AssertionError(path)
 
 

@@ -205,6 +205,7 @@ SECRET: Kind[Secret] = Kind(
     kind="Secret",
     plural="secrets",
     model=Secret,
+    confidential=True,
     status=False,
     generation=False,
     default=default_secret,

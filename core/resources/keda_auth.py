@@ -219,6 +219,7 @@ _COMMON: Final[dict[str, Any]] = {
     "validate": validate_authentication,
     "warn": warn_authentication,
     "merge_patch_only": True,
+    "confidential": True,
     "columns": (
         Column("PodIdentity", "spec.podIdentity.provider"),
         Column("Secret", "", value=_names("secretTargetRef")),

@@ -234,6 +234,7 @@ class Kind(Generic[R]):
     warn: Warn = no_warnings
     grace: Grace = no_grace
     generation: bool = True  # metadata.generation counts spec changes
+    confidential: bool = False  # it may hold secrets: refusals do not repeat what stands in it
     merge_patch_only: bool = False  # a CRD upstream: strategic merge patch is refused with 415
     conversion: Conversion | None = None  # of another version of a kind that is stored; see core.apiserver.versions
     webhook: str = ""  # upstream, an admission webhook of this name holds the rules: refusals are 400, in its words

@@ -89,13 +89,19 @@ def read_documents(file: str) -> list[Json]:
     try:
         found = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
-        raise UsageProblem(f"{file} is not YAML: {error}") from None
+        raise UsageProblem(f"{file} is not YAML: {_problem(error)}") from None
     documents: list[Json] = []
     for each in found:
         if not isinstance(each, dict):
             raise UsageProblem(f"{file} has a document that is no object")
         documents += each.get("items") or () if each.get("kind") == "List" else [each]
     return documents
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the lines around it: a Secret may stand there."""
+    mark, said = getattr(error, "problem_mark", None), getattr(error, "problem", None) or type(error).__name__
+    return f"{said}, line {mark.line + 1}, column {mark.column + 1}" if mark is not None else str(said)
 
 
 def lines_of(report: ObjectReport) -> list[str]:

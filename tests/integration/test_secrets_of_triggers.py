@@ -1,4 +1,5 @@
-"""No secret of a trigger is told: by a real platform whose sources are closed, or repeat whatever they are told.
+"""No secret of a trigger is told, of ScaledObjects or ScaledJobs: not by a real platform whose sources are closed, or
+repeat whatever they are told, not by a check of documents, and not where a document is refused.
 
 Every sort of scaler that takes a secret is given one, by a Secret, a variable of the target's container, a file, Vault
 or OAuth. Then everything that the platform shows is searched for them, however they may be spelled.
@@ -12,14 +13,16 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import orjson
 import pytest
+import yaml
 
 from scalers.registry import SCALERS
 from tests.support.functions import free_port
@@ -172,7 +175,7 @@ def triggers(port: int) -> Mapping[str, tuple[str, Json, Mapping[str, str]]]:
         "mysql": ("mysql", asked, {"connectionString": f"u:{planted('mysql').replace('/', '')}@tcp({at})/d"}),
         "mongodb": (
             "mongodb",
-            {"dbName": "d", "collection": "c", "query": "{}", "queryValue": "1"},
+            {"dbName": "d", "collection": "c", "query": '{"a": 1}', "queryValue": "1"},
             {"connectionString": f"mongodb://u:{user}@{at}/?serverSelectionTimeoutMS=500"},
         ),
         "sqs": (
@@ -193,58 +196,69 @@ def triggers(port: int) -> Mapping[str, tuple[str, Json, Mapping[str, str]]]:
     }
 
 
-def make_deployment() -> Json:
-    variable = {"name": "EXTERNAL_TOKEN", "valueFrom": {"secretKeyRef": {"name": "variables", "key": "token"}}}
-    composed = {"name": "COMPOSED", "value": "http://u:$(EXTERNAL_TOKEN)@nowhere.invalid/"}
-    container = {"name": "app", "image": "dir:/", "command": ["sleep", "1000"], "env": [variable, composed]}
-    return {
-        "metadata": {"name": "idle"},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": {"app": "idle"}},
-            "template": {
-                "metadata": {"labels": {"app": "idle"}},
-                "spec": {"runtimeClassName": "process", "containers": [container]},
-            },
-        },
-    }
+CONTAINER: Json = {
+    "name": "app",
+    "image": "dir:/",
+    "command": ["sleep", "1000"],
+    "env": [
+        {"name": "EXTERNAL_TOKEN", "valueFrom": {"secretKeyRef": {"name": "variables", "key": "token"}}},
+        {"name": "COMPOSED", "value": "http://u:$(EXTERNAL_TOKEN)@nowhere.invalid/"},
+    ],
+}
+COLLECTIONS = {
+    "Secret": f"{SPACE}/secrets",
+    "Deployment": "apis/apps/v1/namespaces/default/deployments",
+    "TriggerAuthentication": f"{OWN}/triggerauthentications",
+    "ClusterTriggerAuthentication": f"{KEDA}/clustertriggerauthentications",
+    "ScaledObject": f"{OWN}/scaledobjects",
+    "ScaledJob": f"{OWN}/scaledjobs",
+}
+SPEAK_HTTP = ("prometheus", "metrics-api", "nats-jetstream", "aws-sqs-queue")
+KINDS_OF_ALL = ("ScaledObject", "ScaledJob")
 
 
-def make_secret(name: str, data: Mapping[str, str]) -> Json:
-    return {"metadata": {"name": name}, "stringData": dict(data)}
+def document(kind: str, name: str, **more: Any) -> Json:
+    versions = {"Secret": "v1", "Deployment": "apps/v1"}
+    return {"apiVersion": versions.get(kind, "keda.sh/v1alpha1"), "kind": kind, "metadata": {"name": name}, **more}
 
 
-def scaled(name: str, type_: str, metadata: Json, reference: Json | None) -> Json:
+def make_deployment(name: str) -> Json:
+    labels = {"app": name}
+    pods = {"runtimeClassName": "process", "containers": [CONTAINER]}
+    template = {"metadata": {"labels": labels}, "spec": pods}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    return document("Deployment", name, spec=spec)
+
+
+def scaled(name: str, type_: str, metadata: Json, reference: Json | None) -> list[Json]:
+    """A ScaledObject with a Deployment of its own, and a ScaledJob, by the same trigger."""
     trigger = {"type": type_, "metadata": metadata} | ({"authenticationRef": reference} if reference else {})
+    said = {"pollingInterval": 1, "triggers": [trigger]}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
-    return {"metadata": {"name": name}, "spec": {"scaleTargetRef": target, "pollingInterval": 1, "triggers": [trigger]}}
+    pods = {"runtimeClassName": "process", "restartPolicy": "Never", "containers": [CONTAINER]}
+    job = {"template": {"spec": pods}}
+    return [
+        make_deployment(name),
+        document("ScaledObject", name, spec={"scaleTargetRef": target, **said}),
+        document("ScaledJob", name, spec={"jobTargetRef": job, **said}),
+    ]
 
 
-def plant(user: User, port: int, prefix: str) -> list[str]:
-    """Names of the ScaledObjects that were made, each with a Deployment of its own."""
-    names = []
+def planted_documents(port: int, prefix: str, types: Collection[str] = SCALERS) -> list[Json]:
+    """Each trigger with its Secret and its authentication."""
+    found = []
     for name, (type_, metadata, secrets) in triggers(port).items():
-        if type_ not in SCALERS:
+        if type_ not in types:
             continue
         whole = f"{prefix}-{name}"
-        user.create(make_secret(whole, secrets), f"{SPACE}/secrets")
         references = [{"parameter": each, "name": whole, "key": each} for each in secrets]
-        user.create(
-            {"metadata": {"name": whole}, "spec": {"secretTargetRef": references}}, f"{OWN}/triggerauthentications"
-        )
-        names.append(scale(user, whole, type_, metadata, {"name": whole}))
-    return names
+        found.append(document("Secret", whole, stringData=dict(secrets)))
+        found.append(document("TriggerAuthentication", whole, spec={"secretTargetRef": references}))
+        found += scaled(whole, type_, metadata, {"name": whole})
+    return found
 
 
-def scale(user: User, name: str, type_: str, metadata: Json, reference: Json | None) -> str:
-    deployment = make_deployment()
-    deployment["metadata"]["name"] = name
-    user.create(deployment, "apis/apps/v1/namespaces/default/deployments")
-    user.create(scaled(name, type_, metadata, reference), f"{OWN}/scaledobjects")
-    return name
-
-
-def plant_by_other_ways(user: User, port: int) -> list[str]:
+def planted_by_other_ways(port: int) -> list[Json]:
     url = f"http://127.0.0.1:{port}"
     prometheus = {"serverAddress": url, "query": "up", "threshold": "1"}
     api = {"url": f"{url}/n", "valueLocation": "n", "targetValue": "1"}
@@ -254,22 +268,31 @@ def plant_by_other_ways(user: User, port: int) -> list[str]:
         "credential": {"token": planted("vault")},
         "secrets": [{"parameter": "bearerToken", "path": "secret/data/x", "key": "k"}],
     }
-    user.create(make_secret("client", {"secret": planted("oauth")}), f"{SPACE}/secrets")
     reference = {"valueFrom": {"secretKeyRef": {"name": "client", "key": "secret"}}}
     oauth = {"type": "clientCredentials", "clientId": "me", "clientSecret": reference, "tokenUrl": f"{url}/token?x=y"}
-    for name, spec in (("vault", {"hashiCorpVault": vault}), ("oauth", {"oauth2": oauth})):
-        user.create({"metadata": {"name": name}, "spec": spec}, f"{OWN}/triggerauthentications")
-    user.create(
-        {"metadata": {"name": "file"}, "spec": {"filePath": "auth.json"}}, f"{KEDA}/clustertriggerauthentications"
-    )
     variables = {"hostFromEnv": "COMPOSED", "queueName": "q", "mode": "QueueLength", "value": "1"}
     cluster = {"name": "file", "kind": "ClusterTriggerAuthentication"}
     return [
-        scale(user, "vault", "prometheus", {**prometheus, "authModes": "bearer"}, {"name": "vault"}),
-        scale(user, "oauth", "metrics-api", {**api, "authMode": "oauth"}, {"name": "oauth"}),
-        scale(user, "file", "prometheus", {**prometheus, "authModes": "bearer"}, cluster),
-        scale(user, "variables", "rabbitmq", variables, None),
+        document("Secret", "variables", stringData={"token": planted("variable")}),
+        document("Secret", "client", stringData={"secret": planted("oauth")}),
+        document("TriggerAuthentication", "vault", spec={"hashiCorpVault": vault}),
+        document("TriggerAuthentication", "oauth", spec={"oauth2": oauth}),
+        document("ClusterTriggerAuthentication", "file", spec={"filePath": "auth.json"}),
+        *scaled("vault", "prometheus", {**prometheus, "authModes": "bearer"}, {"name": "vault"}),
+        *scaled("oauth", "metrics-api", {**api, "authMode": "oauth"}, {"name": "oauth"}),
+        *scaled("file", "prometheus", {**prometheus, "authModes": "bearer"}, cluster),
+        *scaled("variables", "rabbitmq", variables, None),
     ]
+
+
+def plant(user: User, documents: Sequence[Json]) -> None:
+    for each in documents:
+        user.create(each, COLLECTIONS[each["kind"]])
+
+
+def names_of(documents: Sequence[Json]) -> list[tuple[str, str]]:
+    """Kind and name of all that is scaled."""
+    return [(each["kind"], each["metadata"]["name"]) for each in documents if each["kind"] in KINDS_OF_ALL]
 
 
 def spellings() -> set[str]:
@@ -310,16 +333,32 @@ def everything(user: User) -> Iterator[tuple[str, str]]:
     yield "metrics", user.ask("GET", "metrics").text
 
 
+def shell(platform: Platform, *arguments: str) -> tuple[int, str]:
+    """How it ended, and all that it said."""
+    command = [sys.executable, "-m", "pilotlight", *arguments]
+    done = subprocess.run(command, env=platform.environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def telling(shown: Mapping[str, str]) -> Mapping[str, str]:
+    """What tells a secret."""
+    needles = spellings()
+    return {where: text for where, text in shown.items() if any(needle in text for needle in needles)}
+
+
 def test_no_secret_is_told(platform: Platform, places: Mapping[str, int]) -> None:
     user = User(platform)
-    user.create(make_secret("variables", {"token": planted("variable")}), f"{SPACE}/secrets")
-    names = plant_by_other_ways(user, places["echo"])
+    documents = planted_by_other_ways(places["echo"])
     for where, port in places.items():
-        names += plant(user, port, where)
+        documents += planted_documents(port, where)
+    plant(user, documents)
+    names = names_of(documents)
 
-    def untold() -> list[str]:
+    def untold() -> list[tuple[str, str]]:
         """Those that have not said yet what is wrong with their source."""
-        found = {each["metadata"]["name"]: each for each in user.items(f"{OWN}/scaledobjects")}
+        found = {
+            (kind, each["metadata"]["name"]): each for kind in KINDS_OF_ALL for each in user.items(COLLECTIONS[kind])
+        }
         return [name for name in names if condition(found[name]).get("status") not in ("False", "True", "Unknown")]
 
     user.until("every trigger was read", lambda: not untold(), WHOLE_TURN_S)
@@ -327,14 +366,63 @@ def test_no_secret_is_told(platform: Platform, places: Mapping[str, int]) -> Non
     log = platform.data_dir.platform_log.read_text()
     shown |= {f"log:{number}": line for number, line in enumerate(log.splitlines())}
     for name in ("vault", "variables", "echo-basic", "parrot-redis"):
-        command = [sys.executable, "-m", "pilotlight", "explain", f"scaledobject/{name}"]
-        explained = subprocess.run(command, env=platform.environment, capture_output=True, text=True, check=True)
-        assert "is not known" in explained.stdout, explained.stdout
-        shown[f"explain {name}"] = explained.stdout + explained.stderr
+        _, explained = shell(platform, "explain", f"scaledobject/{name}")
+        assert "is not known" in explained, explained
+        shown[f"explain {name}"] = explained
+        _, shown[f"explain {name} of jobs"] = shell(platform, "explain", f"scaledjob/{name}")
     assert len(shown) > 2 * len(names)
-    needles = spellings()
-    told = {where: text for where, text in shown.items() if any(needle in text for needle in needles)}
-    assert not told
+    assert any(where.startswith("apis/keda.sh/v1alpha1/scaledjobs/") for where in shown)
+    assert any(where.startswith("apis/autoscaling/v2/horizontalpodautoscalers/") for where in shown)
+    assert not telling(shown)
+
+
+@pytest.mark.parametrize(
+    ("where", "options"),
+    [("echo", ()), ("parrot", ("--json",)), ("closed", ("--offline",))],
+    ids=["read", "as JSON", "offline"],
+)
+def test_a_check_of_documents_tells_none(
+    platform: Platform, places: Mapping[str, int], tmp_path: Path, where: str, options: tuple[str, ...]
+) -> None:
+    """Triggers that do not speak HTTP are not asked of the echo: each would wait for all of its time."""
+    documents = planted_by_other_ways(places["echo"])
+    documents += planted_documents(places[where], where, SPEAK_HTTP if where == "echo" else SCALERS)
+    file = tmp_path / "documents.yaml"
+    file.write_text(yaml.safe_dump_all(documents, allow_unicode=True))
+    _, told = shell(platform, "scaler", "check", str(file), *options)
+    for kind, name in names_of(documents):
+        assert name in told, f"{kind} {name} is not told of: {told}"
+    assert not telling({"check": told})
+
+
+BROKEN: Mapping[str, str] = {
+    "no base64": json.dumps(document("Secret", "a", data={"password": planted("base64")})),
+    "no text": json.dumps(document("Secret", "a", stringData={"password": [planted("list")]})),
+    "a field that is not there": json.dumps(document("Secret", "a", passwords={"password": planted("field")})),
+    "a token in the wrong place": json.dumps(
+        document("TriggerAuthentication", "a", spec={"hashiCorpVault": {"credential": planted("credential")}})
+    ),
+    "a token that is none": json.dumps(
+        document("TriggerAuthentication", "a", spec={"hashiCorpVault": {"credential": {"token": [planted("token")]}}})
+    ),
+    "no YAML": f"kind: Secret\nstringData:\n  password: {PLANTED}\n broken",
+    "YAML that ends early": f'kind: Secret\nstringData:\n  password: "{PLANTED}',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_documents_that_are_broken_are_not_repeated(platform: Platform, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    code, told = shell(platform, "scaler", "check", str(file))
+    assert code != 0
+    assert not telling({"check": told})
+    user = User(platform)
+    for kind in ("Secret", "TriggerAuthentication"):
+        if f'"kind": "{kind}"' in text:
+            reply = user.ask("POST", f"{COLLECTIONS[kind]}?fieldValidation=Strict", json.loads(text))
+            assert reply.status in (400, 422), reply.text
+            assert not telling({"refusal": reply.text})
 
 
 class Guarded(BaseHTTPRequestHandler):
@@ -358,11 +446,14 @@ class Guarded(BaseHTTPRequestHandler):
 def test_a_secret_that_is_changed_is_used_at_once(platform: Platform) -> None:
     user = User(platform)
     with served(ThreadingHTTPServer(("127.0.0.1", 0), Guarded)) as port:
-        user.create(make_secret("orders", {"token": "first"}), f"{SPACE}/secrets")
+        user.create(document("Secret", "orders", stringData={"token": "first"}), f"{SPACE}/secrets")
         reference = {"secretTargetRef": [{"parameter": "token", "name": "orders", "key": "token"}]}
         user.create({"metadata": {"name": "orders"}, "spec": reference}, f"{OWN}/triggerauthentications")
         metadata = {"url": f"http://127.0.0.1:{port}/", "valueLocation": "orders", "targetValue": "1"}
-        scale(user, "orders", "metrics-api", {**metadata, "authMode": "bearer"}, {"name": "orders"})
+        deployment, scaled_object, _ = scaled(
+            "orders", "metrics-api", {**metadata, "authMode": "bearer"}, {"name": "orders"}
+        )
+        plant(user, [deployment, scaled_object])
 
         def ready(status: str) -> bool:
             return condition(user.get(f"{OWN}/scaledobjects/orders")).get("status") == status

@@ -14,7 +14,8 @@ from core.apiserver.metadata_rules import validate_metadata
 from core.errors import BadRequest, Conflict, FieldProblem, Invalid
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.core_v1 import CONFIG_MAP, SECRET
-from core.resources.meta import AdmissionContext, Json
+from core.resources.keda_auth import TRIGGER_AUTHENTICATION
+from core.resources.meta import AdmissionContext, Json, Kind
 from core.resources.networking import INGRESS
 from core.resources.serving import SERVICE
 from core.resources.workloads import DEPLOYMENT
@@ -136,6 +137,21 @@ def test_wrong_types_are_named_with_what_was_found_and_what_is_allowed(field: st
         with pytest.raises(BadRequest) as caught:
             admit_create(DEPLOYMENT, deployment(**{field: value}), CONTEXT, validation)
         assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (SECRET, {"stringData": {"password": ["hunter22"]}}),
+        (SECRET, {"data": "hunter22"}),
+        (TRIGGER_AUTHENTICATION, {"spec": {"hashiCorpVault": {"credential": {"token": ["hunter22"]}}}}),
+    ],
+)
+def test_what_may_be_a_secret_is_not_repeated(kind: Kind[Any], body: Json) -> None:
+    document = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "s", "namespace": "default"}}
+    with pytest.raises(BadRequest, match=r"cannot unmarshal .* into field .* of type") as raised:
+        admit_create(kind, {**document, **body}, CONTEXT, "Strict")
+    assert "hunter22" not in str(raised.value)
 
 
 def test_what_is_missing_or_no_member_of_a_closed_set_is_invalid() -> None:
