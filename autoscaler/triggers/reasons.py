@@ -55,7 +55,7 @@ _SENTENCES: Final = {
     Rule.NO_WORK: "no trigger is above its activation value",
     Rule.ACTIVATION: "raised to {0}, the least while there is work",
     Rule.FORCED: "force-activation counts every trigger as active",
-    Rule.UNKNOWN: "held at {0}: not known is {1}",
+    Rule.UNKNOWN: "held at {0}: {1} not known",
     Rule.AT_LEAST: "held at {0}: of {1} only a part was read",
     Rule.FALLBACK: "the fallback ({1} {2}) speaks for {0}, which failed {3} times in a row",
     Rule.IN_FLIGHT: "not yet at rest: {0:g} in flight",

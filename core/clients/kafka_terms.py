@@ -88,8 +88,15 @@ def translate(error: BaseException) -> Exception:
 
 def _said(error: BaseException) -> str:
     """The client's `KafkaConnectionError: 111 ECONNREFUSED (host:9092)` as a sentence; anything else as it is."""
-    found = re.fullmatch(r"KafkaConnectionError: (\d+) E[A-Z]+ \((.+)\)", str(error))
-    return f"Kafka at {found[2]} cannot be reached: {os.strerror(int(found[1]))}" if found else f"Kafka: {error}"
+    found = re.fullmatch(r"KafkaConnectionError: (.+) \(([^()\s]+)\)", str(error), re.DOTALL)
+    if found is None:
+        return f"Kafka: {error}"
+    why, place = found.groups()
+    if number := re.fullmatch(r"(\d+) E[A-Z]+", why):
+        why = os.strerror(int(number[1]))
+    elif why.startswith("Handshake failed"):
+        why = f"no TLS with whoever listens there, who may speak none ({why})"
+    return f"Kafka at {place} cannot be reached: {why}"
 
 
 _REFUSED: Final = (

@@ -504,4 +504,5 @@ def _translated(error: BaseException) -> RabbitmqDown | RabbitmqRefused:
 
 
 def _sentence(error: BaseException) -> str:
-    return getattr(error, "reply_text", "") or str(error) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) else getattr(error, "reply_text", "")
+    return said or str(error) or type(error).__name__

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from autoscaler.triggers.documents import authentication_of, triggers_of
 from core.resources.keda import SCALED_OBJECT
-from core.resources.meta import Json, ObjectKey
-from scalers.readings import Trigger
-from scalers.registry import SCALERS, definition_of
+from core.resources.meta import Json
+from scalers.registry import definition_of
 from scalers.remarks import Bounds, remarks_on
 from tests.integration.test_kubectl import Kubectl, kubectl, lines, space
 
@@ -52,6 +52,22 @@ spec:
   - type: External
     external: {metric: {name: lag, selector: {matchLabels: {a: b}}}, target: {type: AverageValue, averageValue: "30"}}
 """
+UNQUOTED = """\
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: unquoted}
+spec:
+  scaleTargetRef: {name: dummy}
+  triggers:
+  - type: kafka
+    metadata:
+      bootstrapServers: localhost:9092
+      consumerGroup: my-group
+      topic: test-topic
+      lagThreshold: 5
+      allowIdleConsumers: false
+      excludePersistentLag: false
+"""
 
 
 def of_kind(kind: str) -> list[Json]:
@@ -87,11 +103,29 @@ def test_documents_of_keda_are_taken_and_taken_again(kubectl: Kubectl, space: Ca
 
 @pytest.mark.parametrize("document", [*of_kind("ScaledObject"), *of_kind("ScaledJob")], ids=name_of)
 def test_scalers_find_nothing_wrong_with_them(document: Json) -> None:
-    for index, each in enumerate(document["spec"]["triggers"]):
-        if each["type"] in SCALERS:
-            trigger = Trigger(ObjectKey("ns", name_of(document)), index, each["type"], each["metadata"])
-            bounds = Bounds(document["spec"].get("maxReplicaCount", 100), "authenticationRef" in each)
-            assert remarks_on(trigger, definition_of(each["type"]), bounds) == []
+    for trigger in triggers_of(document):
+        authenticated = authentication_of(document, trigger.index) is not None
+        bounds = Bounds(document["spec"].get("maxReplicaCount", 100), authenticated)
+        assert remarks_on(trigger, definition_of(trigger.type), bounds) == []
+
+
+def test_scalars_count_as_text_whichever_way_they_are_applied(kubectl: Kubectl, space: Callable[..., str]) -> None:
+    """As KEDA's page on Apache Kafka had them up to 2.18, and that on PostgreSQL still has."""
+    space("create", "configmap", "here")
+    namespace = space_of(space)
+    stored = (
+        "jsonpath={.metadata.generation} {.spec.triggers[0].metadata.allowIdleConsumers} {.spec.triggers[*].metadata.*}"
+    )
+    for arguments in ((), (), ("--server-side", "--force-conflicts"), ("--server-side",)):
+        done = kubectl.run("-n", namespace, "apply", *arguments, "-f", "-", stdin=UNQUOTED)
+        assert done.returncode == 0, done.stderr
+        assert (
+            "Warning: spec.triggers[0].metadata: allowIdleConsumers, excludePersistentLag, lagThreshold: taken as if "
+            "quoted" in done.stderr
+        )
+        generation, idle, *rest = space("get", "so", "unquoted", "-o", stored).split()
+        assert (generation, idle, "5" in rest) == ("1", "false", True)
+    assert 'allowIdleConsumers: "false"' in space("get", "so", "unquoted", "-o", "yaml")
 
 
 @pytest.mark.parametrize(
@@ -185,9 +219,9 @@ def test_explain(kubectl: Kubectl) -> None:
             '{"metadata":{"annotations":{"pilotlight.dev/drain-time":"soon"}}}',
             'metadata.annotations[pilotlight.dev/drain-time]: Invalid value: "soon": must be a duration above zero',
         ),
-        ('{"spec":{"triggers":[{"type":"cron","metadata":{"desiredReplicas":1}}]}}', "triggers[0].metadata"),
+        ('{"spec":{"triggers":[{"type":"cron","metadata":{"desiredReplicas":[1]}}]}}', "triggers[0].metadata"),
     ],
-    ids=["bounds", "no triggers", "no target", "interval", "formula", "annotation", "a number as text"],
+    ids=["bounds", "no triggers", "no target", "interval", "formula", "annotation", "a list as text"],
 )
 def test_refusals_name_the_field(kubectl: Kubectl, space: Callable[..., str], patch: str, text: str) -> None:
     name = "prometheus-scaledobject"

@@ -39,7 +39,7 @@ def test_in_words() -> None:
         "held at 3: of s0-kafka-orders only a part was read"
     )
     assert in_words(decided(plain, 3, failing(1))) == (
-        "stay at 3: s0-kafka-orders is not known: connection refused; held at 3: not known is s0-kafka-orders"
+        "stay at 3: s0-kafka-orders is not known: connection refused; held at 3: s0-kafka-orders not known"
     )
     assert in_words(decided(plain, 6, sample(11.0))) == (
         "stay at 6: s0-kafka-orders 11 / 10 = 2; not down to 2 yet: 6 was wanted within scaleDown's window of 300s; "
@@ -60,7 +60,7 @@ def test_in_words_with_a_fallback_and_with_a_formula() -> None:
     assert in_words(decided(formula, 1, failing(4))) == (
         "stay at 1: s0-kafka-orders is not known: connection refused; "
         "composite-metric is not known: the value of orders is not known (column 1); "
-        "held at 1: not known is s0-kafka-orders, composite-metric"
+        "held at 1: s0-kafka-orders, composite-metric not known"
     )
 
 

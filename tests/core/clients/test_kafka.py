@@ -320,4 +320,9 @@ def test_errors_in_our_words(error: Exception, kind: type[Exception]) -> None:
 def test_a_broker_that_is_not_there_is_named_in_a_sentence() -> None:
     refused = kafka_errors.KafkaConnectionError("111 ECONNREFUSED (localhost:9092)")
     assert str(translate(refused)) == "Kafka at localhost:9092 cannot be reached: Connection refused"
+    eof = kafka_errors.KafkaConnectionError("Handshake failed: [SSL] EOF occurred (_ssl.c:1006) (localhost:9092)")
+    assert str(translate(eof)) == (
+        "Kafka at localhost:9092 cannot be reached: no TLS with whoever listens there, who may speak none "
+        "(Handshake failed: [SSL] EOF occurred (_ssl.c:1006))"
+    )
     assert str(translate(kafka_errors.KafkaConnectionError("closed"))) == "Kafka: KafkaConnectionError: closed"
