@@ -36,6 +36,7 @@ from deploy.controllers.deployment import DeploymentReconciler
 from deploy.controllers.endpoints import EndpointsReconciler
 from deploy.controllers.job import JobReconciler
 from deploy.controllers.registry import make_controllers
+from deploy.controllers.serverless_services import ServerlessServiceReconciler
 from deploy.controllers.world import World
 from deploy.local_images import LocalImages
 from deploy.logs import PodLogs
@@ -110,8 +111,10 @@ def make_house(
     )
     scaling = make_scaling(store, clock, bus, node, backlogs, autoscaler.set_floor)
     preparing = Preparation(store, planner, node.volumes)
+    serverless = ServerlessServiceReconciler(store, clock)
     local = [
         *make_local_controllers(store, clock, activator, recorder),
+        Controller("serverlessservices", store, serverless, serverless.watches, clock),
         Controller("preparation", store, preparing, preparation.WATCHES, clock),
     ]
     services: list[tuple[str, Service]] = [

@@ -22,7 +22,7 @@ from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUT
 from core.resources.keda_jobs import SCALED_JOB
 from core.resources.messaging import CHANNEL, IN_MEMORY_CHANNEL, SUBSCRIPTION
 from core.resources.meta import Kind
-from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS
+from core.resources.networking import CLUSTER_DOMAIN_CLAIM, INGRESS, SERVERLESS_SERVICE
 from core.resources.pods import POD
 from core.resources.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
@@ -57,6 +57,7 @@ KINDS: tuple[Kind[Any], ...] = (
     HORIZONTAL_POD_AUTOSCALER,
     INGRESS,
     CLUSTER_DOMAIN_CLAIM,
+    SERVERLESS_SERVICE,
     BROKER,
     TRIGGER,
     EVENT_TYPE,

@@ -1,8 +1,9 @@
-"""`networking.internal.knative.dev/v1alpha1`: the Route controller's programme for the gateway, and claims on domains.
+"""`networking.internal.knative.dev/v1alpha1`: the Route controller's programme for the gateway, claims, what is awake.
 
 Ingress is Knative's own meeting point between Routes, DomainMappings and an ingress implementation (KIngress). `deploy`
 writes it; `activator/routing` compiles all of them into one table. Each split names a *revision*: there is no hop in
-between. A ClusterDomainClaim says which namespace may map a domain; it is kept like all that a user writes.
+between. A ClusterDomainClaim says which namespace may map a domain; it is kept like all that a user writes. A
+ServerlessService tells where the ready instances of a revision are listed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from core.errors import FieldError
+from core.resources.autoscaling import ScaleTarget
 from core.resources.knative_errors import missing
-from core.resources.meta import AdmissionContext, Column, Condition, Json, Kind, Model, Resource
+from core.resources.meta import AdmissionContext, Column, Condition, Json, Kind, Lifetime, Model, Resource
 
 
 class Visibility(StrEnum):
@@ -121,4 +123,46 @@ CLUSTER_DOMAIN_CLAIM: Kind[ClusterDomainClaim] = Kind(
     merge_patch_only=True,
     status=False,
     validate=validate_claim,
+)
+
+
+class ServerlessServiceSpec(Model):
+    mode: str = "Proxy"
+    object_ref: ScaleTarget = Field(default_factory=ScaleTarget)
+    protocol_type: str = "http1"
+    num_activators: int = 1
+
+
+class ServerlessServiceStatus(Model):
+    observed_generation: int | None = None
+    conditions: list[Condition] | None = None
+    service_name: str | None = None
+    private_service_name: str | None = None
+
+
+class ServerlessService(Resource):
+    """Named after the revision. Its private Service is the one whose EndpointSlices list the instances."""
+
+    spec: ServerlessServiceSpec = Field(default_factory=ServerlessServiceSpec)
+    status: ServerlessServiceStatus | None = None
+
+
+SERVERLESS_SERVICE: Kind[ServerlessService] = Kind(
+    group="networking.internal.knative.dev",
+    version="v1alpha1",
+    kind="ServerlessService",
+    plural="serverlessservices",
+    model=ServerlessService,
+    short_names=("sks",),
+    categories=("knative-internal", "networking"),
+    lifetime=Lifetime.EPHEMERAL,
+    merge_patch_only=True,
+    columns=(
+        Column("Mode", "spec.mode"),
+        Column("Activators", "spec.numActivators", "integer"),
+        Column("ServiceName", "status.serviceName"),
+        Column("PrivateServiceName", "status.privateServiceName"),
+        Column("Ready", "status.conditions[type=Ready].status"),
+        Column("Reason", "status.conditions[type=Ready].reason"),
+    ),
 )

@@ -39,22 +39,9 @@ class EndpointsReconciler:
             return None
         pods = await self._store.list(POD, key.namespace, selector)
         addresses = addresses_of(service, [pod for pod in pods.items if not _has_ended(pod)])
-        await self._replace(ENDPOINTS, service, [make_endpoints(service, addresses)])
-        await self._replace(ENDPOINT_SLICE, service, make_slices(service, addresses))
+        await replace_dependents(self._store, ENDPOINTS, service, [make_endpoints(service, addresses)])
+        await replace_dependents(self._store, ENDPOINT_SLICE, service, make_slices(service, addresses))
         return None
-
-    async def _replace(self, kind: Kind[Any], service: Json, wanted: list[Json]) -> None:
-        """Makes the Service's objects of that kind these."""
-        old = {key for each, key in self._store.dependents(service["metadata"]["uid"]) if each is kind}
-        for obj in wanted:
-            key = key_of(obj)
-            if key in old:
-                await self._store.modify(kind, key.name, key.namespace, partial(_renewed, obj))
-            else:
-                await self._store.create(kind, obj)
-        for key in old - {key_of(obj) for obj in wanted}:
-            with contextlib.suppress(NotFound):
-                await self._store.delete(kind, key.name, key.namespace, DeleteOptions())
 
     def _service_changed(self, event: WatchEvent) -> Iterable[ObjectKey]:
         key, spec = key_of(event.object), event.object["spec"]
@@ -73,6 +60,20 @@ class EndpointsReconciler:
             for key, selector in self._selectors.items()
             if key.namespace == namespace and any(selector.items() <= each.items() for each in labels)
         }
+
+
+async def replace_dependents(store: LocalStore, kind: Kind[Any], owner: Json, wanted: list[Json]) -> None:
+    """Makes the owner's objects of that kind these."""
+    old = {key for each, key in store.dependents(owner["metadata"]["uid"]) if each is kind}
+    for obj in wanted:
+        key = key_of(obj)
+        if key in old:
+            await store.modify(kind, key.name, key.namespace, partial(_renewed, obj))
+        else:
+            await store.create(kind, obj)
+    for key in old - {key_of(obj) for obj in wanted}:
+        with contextlib.suppress(NotFound):
+            await store.delete(kind, key.name, key.namespace, DeleteOptions())
 
 
 def _has_ended(pod: Json) -> bool:
