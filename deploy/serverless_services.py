@@ -2,9 +2,9 @@
 serverlessservice).
 
 Upstream a ServerlessService puts the activator between requests and Pods, or takes it out. Here the gateway is always
-in between, so the mode is always `Proxy`, and what is left is what clients read: the name of the private Service, under
-which EndpointSlices list the instances. There is no Service of that name, for nobody should go around the gateway.
-`deploy/controllers/serverless_services` writes what this makes. Pure.
+in between: the mode is always `Proxy`, behind the public name stand the addresses of the gateway, and behind the
+private one the instances. There are no Services of these names, for nobody should go around the gateway: clients read
+the lists. `deploy/controllers/serverless_services` writes what this makes. Pure.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Final
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.child_names import child_name
 from core.resources.conditions import ConditionSet
+from core.resources.discovery_v1 import SERVICE_NAME_LABEL
 from core.resources.meta import Json, owner_reference
 from core.resources.networking import SERVERLESS_SERVICE
-from deploy.endpoints import PodAddress, addresses_of, make_slices
+from deploy.endpoints import PodAddress, addresses_of, make_endpoints, make_slices
 from deploy.revision_workloads import USER_PORT_NAME
 
 SKS_LABEL: Final = "networking.internal.knative.dev/serverlessservice"
@@ -73,18 +74,57 @@ def instances_of(serverless: Json, pods: Sequence[Json]) -> list[PodAddress]:
     return addresses_of(_private_service(serverless), pods)
 
 
-def make_private_slices(serverless: Json, instances: Sequence[PodAddress]) -> list[Json]:
-    """Owned by the ServerlessService."""
+def make_endpoints_lists(serverless: Json, instances: Sequence[PodAddress], gateway: Json | None) -> list[Json]:
+    """The Endpoints of both names, owned by the ServerlessService; `gateway` is the gateway's own Endpoints."""
+    public = {"metadata": {**_public(serverless), "name": serverless["metadata"]["name"]}, "subsets": _subsets(gateway)}
+    return _owned(serverless, [public, make_endpoints(_private_service(serverless), instances)])
+
+
+def make_slices_lists(serverless: Json, instances: Sequence[PodAddress], gateway: Json | None) -> list[Json]:
+    """The EndpointSlices of both names, likewise."""
+    name, public = serverless["metadata"]["name"], _public(serverless)
+    slices = [
+        {
+            "metadata": {
+                **public,
+                "name": f"{name}-gateway-{index}",
+                "labels": {**public["labels"], SERVICE_NAME_LABEL: name},
+            },
+            "addressType": "IPv4",
+            "endpoints": [
+                {"addresses": [each["ip"]], "conditions": {"ready": True}} for each in subset.get("addresses") or ()
+            ],
+            "ports": subset.get("ports") or [],
+        }
+        for index, subset in enumerate(_subsets(gateway))
+    ]
+    return _owned(serverless, [*slices, *make_slices(_private_service(serverless), instances)])
+
+
+def _subsets(endpoints: Json | None) -> list[Json]:
+    return list((endpoints or {}).get("subsets") or ())
+
+
+def _owned(serverless: Json, lists: Sequence[Json]) -> list[Json]:
     owners = [owner_reference(SERVERLESS_SERVICE, serverless).to_json()]
-    slices = make_slices(_private_service(serverless), instances)
-    return [{**each, "metadata": {**each["metadata"], "ownerReferences": owners}} for each in slices]
+    return [{**each, "metadata": {**each["metadata"], "ownerReferences": owners}} for each in lists]
+
+
+def _public(serverless: Json) -> Json:
+    """Metadata without a name."""
+    return {"namespace": serverless["metadata"]["namespace"], "labels": _labels(serverless, "Public")}
 
 
 def _private_service(serverless: Json) -> Json:
     """As it would be."""
     metadata = serverless["metadata"]
-    labels = {**(metadata.get("labels") or {}), SKS_LABEL: metadata["name"], SERVICE_TYPE_LABEL: "Private"}
+    name, labels = private_service_name(metadata["name"]), _labels(serverless, "Private")
     return {
-        "metadata": {**metadata, "name": private_service_name(metadata["name"]), "labels": labels},
+        "metadata": {**metadata, "name": name, "labels": labels},
         "spec": {"ports": [{"name": "http", "port": 80, "targetPort": USER_PORT_NAME}]},
     }
+
+
+def _labels(serverless: Json, service_type: str) -> dict[str, str]:
+    metadata = serverless["metadata"]
+    return {**(metadata.get("labels") or {}), SKS_LABEL: metadata["name"], SERVICE_TYPE_LABEL: service_type}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from core.apiserver.namespaces import make_namespace
 from core.errors import AlreadyExists
-from core.resources.core_services import CORE_SERVICE
+from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
+from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
 from core.resources.meta import Json, Kind
 from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE, config_map_of
 from core.settings.eventing import EVENTING_NAMESPACE
@@ -16,6 +18,7 @@ from core.store.base import Store
 
 NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE, EVENTING_NAMESPACE)
 GATEWAY_SERVICE = "pilotlight-gateway"
+ACTIVATOR_SERVICE = "activator-service"
 
 
 async def bootstrap(store: Store, gateway_port: int) -> None:
@@ -36,6 +39,9 @@ async def bootstrap(store: Store, gateway_port: int) -> None:
     await store.modify(
         CORE_SERVICE, GATEWAY_SERVICE, SYSTEM_NAMESPACE, lambda current: {**current, "status": status}, "status"
     )
+    for kind, listed in activator_endpoints(gateway_port).items():
+        await _create_once(store, kind, listed)
+        await store.modify(kind, ACTIVATOR_SERVICE, SYSTEM_NAMESPACE, partial(_with_content, listed))
 
 
 def config_maps() -> Iterator[Json]:
@@ -56,6 +62,26 @@ def gateway_service(port: int) -> Json:
             "ports": [{"name": "http2", "protocol": "TCP", "port": 80, "targetPort": port, "nodePort": port}],
         },
     }
+
+
+def activator_endpoints(port: int) -> Mapping[Kind[Any], Json]:
+    """Where clients look for the activator, whose work the gateway does. The Service itself would be a name that leads
+    to the gateway and no further."""
+    metadata, ports = {"name": ACTIVATOR_SERVICE, "namespace": SYSTEM_NAMESPACE}, [{"name": "http", "port": port}]
+    ready = {"addresses": ["127.0.0.1"], "conditions": {"ready": True}}
+    return {
+        ENDPOINTS: {"metadata": metadata, "subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": ports}]},
+        ENDPOINT_SLICE: {
+            "metadata": {**metadata, "labels": {SERVICE_NAME_LABEL: ACTIVATOR_SERVICE}},
+            "addressType": "IPv4",
+            "endpoints": [ready],
+            "ports": ports,
+        },
+    }
+
+
+def _with_content(new: Json, current: Json) -> Json:
+    return {**current, **new, "metadata": current["metadata"]}
 
 
 def broker_ingress() -> Json:

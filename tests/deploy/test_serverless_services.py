@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.resources.conditions import find_condition
+from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.meta import Json
 from core.resources.networking import SERVERLESS_SERVICE
 from core.resources.pilotlight import ADDRESS
@@ -60,12 +61,37 @@ def test_it_is_ready_while_an_instance_is(label: str) -> None:
     SERVERLESS_SERVICE.parse({**stored(), "status": decided})
 
 
-def test_instances_are_listed_under_the_private_service_and_are_its_own() -> None:
+GATEWAY: Json = {"subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "http", "port": 8080}]}]}
+
+
+def test_instances_are_listed_behind_the_private_name() -> None:
     instances = sks.instances_of(stored(), [pod("a", 20001), pod("b", 20002, ready=False)])
     found = {}
-    for each in sks.make_private_slices(stored(), instances):
+    for each in sks.make_slices_lists(stored(), instances, None):
         assert each["metadata"]["labels"]["kubernetes.io/service-name"] == "hello-00001-private"
-        assert [(o["kind"], o["uid"]) for o in each["metadata"]["ownerReferences"]] == [("ServerlessService", "u")]
         for endpoint in each["endpoints"]:
             found[endpoint["targetRef"]["name"]] = (each["ports"][0]["port"], endpoint["conditions"]["ready"])
     assert found == {"a": (20001, True), "b": (20002, False)}
+    _, private = sks.make_endpoints_lists(stored(), instances, None)
+    assert private["metadata"]["name"] == "hello-00001-private"
+    assert [(sorted(subset), subset["ports"][0]["port"]) for subset in private["subsets"]] == [
+        (["addresses", "ports"], 20001),
+        (["notReadyAddresses", "ports"], 20002),
+    ]
+
+
+def test_behind_the_public_name_is_the_gateway() -> None:
+    public, private = sks.make_endpoints_lists(stored(), [], GATEWAY)
+    (listed,) = sks.make_slices_lists(stored(), [], GATEWAY)
+    assert (public["metadata"]["name"], public["subsets"]) == ("hello-00001", GATEWAY["subsets"])
+    assert private["subsets"] == []
+    assert listed["metadata"]["labels"]["kubernetes.io/service-name"] == "hello-00001"
+    assert (listed["endpoints"][0]["addresses"], listed["ports"][0]["port"]) == (["127.0.0.1"], 8080)
+    ENDPOINT_SLICE.parse({**listed, "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice"})
+
+
+def test_all_of_it_goes_with_the_serverless_service() -> None:
+    instances = sks.instances_of(stored(), [pod("a", 20001)])
+    for make in (sks.make_endpoints_lists, sks.make_slices_lists):
+        for each in make(stored(), instances, GATEWAY):
+            assert [(o["kind"], o["uid"]) for o in each["metadata"]["ownerReferences"]] == [("ServerlessService", "u")]

@@ -8,23 +8,25 @@ from collections.abc import Awaitable, Callable
 from core.reconcile.controller import Controller
 from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.conditions import find_condition
+from core.resources.core_services import ENDPOINTS
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.meta import Json
 from core.resources.networking import SERVERLESS_SERVICE
 from core.resources.pods import POD
 from core.store.base import DeleteOptions
 from core.store.memory import MemoryStore
-from deploy.controllers.serverless_services import TOLD_AFTER_S, ServerlessServiceReconciler
+from deploy.controllers.serverless_services import EMPTY_S, TOLD_AFTER_S, ServerlessServiceReconciler
 from tests.deploy.test_serverless_services import SCALER, pod
 from tests.support.clock import FakeClock, settle
 
+KINDS = (SERVERLESS_SERVICE, ENDPOINTS, ENDPOINT_SLICE)
 PRIVATE = {"kubernetes.io/service-name": "hello-00001-private"}
 
 
 class Cluster:
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store = MemoryStore((POD, POD_AUTOSCALER, SERVERLESS_SERVICE, ENDPOINT_SLICE), self.clock)
+        self.store = MemoryStore((POD_AUTOSCALER, POD, *KINDS), self.clock)
 
     async def told(self) -> None:
         await settle()
@@ -95,8 +97,29 @@ def test_a_revision_that_sleeps_has_none() -> None:
         assert await cluster.ready() == {"a"}
         await cluster.store.delete(POD, "a", "default", DeleteOptions(grace_period_s=0))  # a node: it has ended
         await cluster.told()
-        assert (await cluster.store.list(SERVERLESS_SERVICE)).items == []
-        assert (await cluster.store.list(ENDPOINT_SLICE)).items == []
+        empty = await cluster.store.get(ENDPOINTS, "hello-00001-private", "default")
+        assert empty["subsets"] == []  # who counts sees it go to zero
+        assert await cluster.condition() == "Unknown"
+        await cluster.clock.advance(EMPTY_S)
+        await settle()
+        for kind in KINDS:
+            assert (await cluster.store.list(kind)).items == [], kind
+
+    run(test)
+
+
+def test_it_outlives_a_nap() -> None:
+    async def test(cluster: Cluster) -> None:
+        await cluster.start("a", 20001)
+        await cluster.told()
+        await cluster.store.delete(POD, "a", "default", DeleteOptions(grace_period_s=0))
+        await cluster.told()
+        await cluster.clock.advance(EMPTY_S / 2)
+        await cluster.start("b", 20002)
+        await cluster.told()
+        await cluster.clock.advance(2 * EMPTY_S)
+        await settle()
+        assert await cluster.ready() == {"b"}
 
     run(test)
 
@@ -110,7 +133,7 @@ def test_a_predecessors_is_not_taken_over() -> None:
         await cluster.store.create(POD_AUTOSCALER, _unstored(SCALER))
         await cluster.start("b", 20002)
         await cluster.told()
-        for kind in (SERVERLESS_SERVICE, ENDPOINT_SLICE):  # the collector does this
+        for kind in KINDS:  # the collector does this
             for obj in (await cluster.store.list(kind)).items:
                 await cluster.store.delete(kind, obj["metadata"]["name"], "default")
         for _ in range(3):
