@@ -27,7 +27,7 @@ from deploy.podstatus import (
     ending_reason,
 )
 from deploy.probes import Answer, run_probe
-from deploy.probing import ProbeKind, ProbePlan, ProbeState, Where, make_probes
+from deploy.probing import Check, ExecCheck, ProbeKind, ProbePlan, ProbeState, Where, make_probes
 from deploy.reports import EventType
 from deploy.runtimes.base import Container, ContainerPlan, Exit, Sandbox, StartError
 from deploy.volume_files import prepare_parts
@@ -251,7 +251,9 @@ class ContainerLoop:
         message = f"{plan.kind} probe failed: {answer.message}"
         self.ties.event("Warning", "Unhealthy", message)
         if plan.kind is ProbeKind.READINESS:
-            self._see(False, unready=message + (_where_to_listen(self.ties.where) if plan.aggressive else ""))
+            self._see(
+                False, unready=message + (_where_to_listen(self.ties.where, plan.check) if plan.aggressive else "")
+            )
 
     def _restart(self, plan: ProbePlan, container: Container) -> None:
         """A failed startup or liveness probe ends the container; the loop starts it again."""
@@ -318,9 +320,11 @@ def _end_of_log(exit_: Exit, document: Document) -> str:
     return exit_.message[-MESSAGE_CHARS_MAX:] if asked and exit_.code else ""
 
 
-def _where_to_listen(where: Where) -> str:
-    if where.inside is not None:
-        return f" (port {where.inside} of the container: it must listen there on 0.0.0.0, not on 127.0.0.1 alone)"
+def _where_to_listen(where: Where, check: Check) -> str:
+    asked = None if isinstance(check, ExecCheck) else check.port
+    inside = next((port for port, door in where.doors.items() if door == asked), where.inside)
+    if inside is not None:
+        return f" (port {inside} of the container: it must listen there on 0.0.0.0, not on 127.0.0.1 alone)"
     return "" if where.port is None else f" (it was told to listen on PORT={where.port})"
 
 

@@ -22,6 +22,7 @@ from deploy.environment import make_environment
 from deploy.podfields import CONFIG_ERROR, Machine
 from deploy.podsources import Sources, registry_auth
 from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, PlannedVolume, plan_volumes
+from deploy.probing import probed_ports
 from deploy.runtimes.base import LAST_WORDS_PATH, ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
 
 DEFAULT_GRACE_S = 30.0
@@ -66,17 +67,20 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
         env = make_environment(container, pod, sources, machine, is_serving)
         mounts = tuple(volumes.mount(mount, env) for mount in container.volume_mounts or ())
         containers.append(_container(container, spec, env, mounts, (is_serving, init)))
+    port = declared_port(typed)
+    probed = _other_ports(spec, port)
     plan = PodPlan(
         instance=instance,
-        template=_digest(containers, scratch, typed),
+        template=_digest(containers, scratch, typed, probed),
         containers=tuple(containers),
-        port=declared_port(typed),
+        port=port,
         log_dir=folder / LOGS,
         scratch_dir=scratch,
         registry_auth=registry_auth(sources, [each.name for each in spec.image_pull_secrets or ()]),
         hosts={name: alias.ip for alias in spec.host_aliases or () for name in alias.hostnames or ()},
         grace_s=grace_s(spec),
         port_is_fixed=not is_revision(typed),
+        probed_ports=probed,
     )
     return Planned(plan, volumes.files, volumes.live, volumes.empty)
 
@@ -98,6 +102,14 @@ def declared_port(pod: Pod) -> int | None:
     if container is None:
         return None
     return container.ports[0].container_port if container.ports else DEFAULT_PORT
+
+
+def _other_ports(spec: PodSpec, port: int | None) -> tuple[int, ...]:
+    """What probes ask besides the Pod's own port; nothing where it has none and is never asked from outside."""
+    if port is None:
+        return ()
+    asked = set().union(*map(probed_ports, (*(spec.init_containers or ()), *spec.containers)))
+    return tuple(sorted(asked - {port}))
 
 
 def grace_s(spec: PodSpec) -> float:
@@ -209,7 +221,7 @@ class _Volumes:
         return self._scratch / "volumes" / name
 
 
-def _digest(containers: Sequence[ContainerPlan], scratch: Path, pod: Pod) -> str:
+def _digest(containers: Sequence[ContainerPlan], scratch: Path, pod: Pod, probed: tuple[int, ...]) -> str:
     """Equal for Pods of one template: what differs between them by name only is the folder of their own."""
-    text = repr((containers, sorted(pod.labels.get(label, "") for label in (REVISION_LABEL,))))
+    text = repr((containers, sorted(pod.labels.get(label, "") for label in (REVISION_LABEL,)), probed))
     return hashlib.sha256(text.replace(str(scratch), "").encode()).hexdigest()[:32]

@@ -174,6 +174,7 @@ class PodLoop:
         for container in planned.plan.containers:
             port = address.port if address is not None and container.serving else None
             inside = address.inside if address is not None and container.serving else None
+            doors = address.doors if address is not None else {}
             ties = Ties(
                 name=self.instance.name,
                 namespace=self.instance.namespace,
@@ -181,7 +182,7 @@ class PodLoop:
                 owner=self._owner(),
                 restart_policy=typed.spec.restart_policy or "Always",
                 grace_s=planned.plan.grace_s,
-                where=Where(host, port, declared_port(typed) if container.serving else None, inside),
+                where=Where(host, port, declared_port(typed) if container.serving else None, inside, doors),
                 log_dir=planned.plan.log_dir,
                 failures=tools.failures,
                 clock=tools.clock,

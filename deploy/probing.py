@@ -103,6 +103,7 @@ class Where:
     port: int | None  # of the serving container, else None
     declared_port: int | None = None  # what the document says the serving port is
     inside: int | None = None  # where it is to listen, if that is not `port`: in a network of its own
+    doors: Mapping[int, int] = field(default_factory=dict)  # where other ports of such a network are found
 
 
 def make_probe(probe: Probe, kind: ProbeKind, container: Container, where: Where) -> ProbePlan | None:
@@ -185,7 +186,15 @@ def resolve_port(wanted: IntOrString | None, container: Container, where: Where)
         wanted = named[0] if named else None
     if not wanted or wanted == where.declared_port:
         return where.port
-    return wanted
+    return where.doors.get(wanted, wanted)
+
+
+def probed_ports(container: Container) -> set[int]:
+    """What its probes ask at its Pod's own address."""
+    probes = (container.startup_probe, container.readiness_probe, container.liveness_probe)
+    plain = Where("", None)
+    checks = [_check(probe, container, plain) for probe in probes if probe is not None]
+    return {check.port for check in checks if check is not None and not isinstance(check, ExecCheck) and not check.host}
 
 
 def _check(probe: Probe, container: Container, where: Where) -> Check | None:

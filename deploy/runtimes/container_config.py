@@ -10,7 +10,7 @@ import base64
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -65,7 +65,7 @@ class Place:
 
     platform: str
     network: str  # the bridge's name, or container:<id> to share another's
-    published: tuple[int, int] | None = None  # container port, port of the host's loopback
+    published: Mapping[int, int] = field(default_factory=dict)  # container port → port of the host's loopback
     hosts: Path | None = None  # becomes /etc/hosts
     make_tmp: bool = False  # the image has no /tmp
     last_words: Path | None = None  # takes what the container writes to its `last_words_path`
@@ -110,8 +110,8 @@ def network_config(plan: PodPlan, place: Place) -> dict[str, Any]:
     if place.network.startswith("container:"):
         return {}
     config: dict[str, Any] = {"Hostname": make_hostname(plan.instance.name)}
-    if place.published is not None:
-        config["ExposedPorts"] = {f"{place.published[0]}/tcp": {}}
+    if place.published:
+        config["ExposedPorts"] = {f"{inside}/tcp": {} for inside in place.published}
     return config
 
 
@@ -122,10 +122,10 @@ def make_hostname(pod: str) -> str:
 
 def port_bindings(place: Place) -> dict[str, Any]:
     """For the same one."""
-    if place.published is None:
+    if not place.published:
         return {}
-    inside, outside = place.published
-    return {"PortBindings": {f"{inside}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(outside)}]}}
+    pairs = place.published.items()
+    return {"PortBindings": {f"{i}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(outside)}] for i, outside in pairs}}
 
 
 def check_identity(identity: Identity, image_user: str) -> None:

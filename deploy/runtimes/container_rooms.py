@@ -47,6 +47,7 @@ class Room:
     """The network of one Pod, and what was made in it ahead of need."""
 
     port: int | None = None  # of the host's loopback, where the Pod's port is published
+    doors: dict[int, int] = field(default_factory=dict)  # the same of each port that only probes ask
     holder: str | None = None
     made: dict[str, Made] = field(default_factory=dict)
 
@@ -127,6 +128,8 @@ class Rooms:
         try:
             if plan.port is not None:
                 room.port = self._ports.take(plan.port if plan.port_is_fixed else None)
+            for port in plan.probed_ports:
+                room.doors[port] = self._ports.take()
             if len(plan.containers) > 1:
                 with as_start_error("CreateContainerError"):
                     await self._hold(plan, room, self._facts.architecture)
@@ -139,10 +142,13 @@ class Rooms:
 
     async def close(self, room: Room) -> None:
         """After its containers are gone. Any number of times."""
-        (holder, room.holder), (port, room.port) = (room.holder, None), (room.port, None)
+        (holder, room.holder), ports = (room.holder, None), [*room.doors.values()]
+        if room.port is not None:
+            ports.append(room.port)
+        room.port, room.doors = None, {}
         if holder is not None:
             await self._own.discard(holder)
-        if port is not None:
+        for port in ports:
             self._ports.give_back(port)
 
     def place(self, plan: PodPlan, room: Room, *, make_tmp: bool = False, last_words: Path | None = None) -> Place:
@@ -154,8 +160,10 @@ class Rooms:
             hosts.parent.mkdir(parents=True, exist_ok=True)
             hosts.write_text(self._hosts.text(plan.hosts))
         if room.holder is not None:
-            return Place(self._own.platform, f"container:{room.holder}", None, hosts, make_tmp, last_words)
-        published = (plan.port, room.port) if plan.port is not None and room.port is not None else None
+            return Place(self._own.platform, f"container:{room.holder}", {}, hosts, make_tmp, last_words)
+        published = dict(room.doors)
+        if plan.port is not None and room.port is not None:
+            published[plan.port] = room.port
         return Place(self._own.platform, self._network.name, published, hosts, make_tmp, last_words)
 
     async def anchor(self) -> None:

@@ -82,7 +82,9 @@ class ContainerSandbox:
 
     @property
     def address(self) -> Address | None:
-        return None if self._room.port is None else Address("127.0.0.1", self._room.port, self._plan.port)
+        if self._room.port is None:
+            return None
+        return Address("127.0.0.1", self._room.port, self._plan.port, self._room.doors)
 
     @property
     def warnings(self) -> tuple[str, ...]:

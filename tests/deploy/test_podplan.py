@@ -240,6 +240,36 @@ def test_a_whole_plan() -> None:
     assert set(made.empty) == {folder / "scratch/volumes/tmp"}
 
 
+PROBED = {
+    "its own port": ([{"readinessProbe": {"httpGet": {"port": 8080}}}], ()),
+    "its own port by default": ([{"readinessProbe": {"tcpSocket": {"port": 0}}}], ()),
+    "another one": ([{"readinessProbe": {"httpGet": {"port": 8077}}}], (8077,)),
+    "each once": (
+        [{"livenessProbe": {"tcpSocket": {"port": 9}}, "startupProbe": {"grpc": {"port": 9}}}, {}],
+        (9,),
+    ),
+    "a sidecar's": ([{}, {"readinessProbe": {"httpGet": {"port": 8090}}}], (8090,)),
+    "somebody else's": ([{"readinessProbe": {"httpGet": {"host": "10.0.0.1", "port": 8077}}}], ()),
+    "a command": ([{"readinessProbe": {"exec": {"command": ["true"]}}}], ()),
+}
+
+
+@pytest.mark.parametrize("label", PROBED)
+def test_ports_that_only_probes_ask(label: str) -> None:
+    probes, ports = PROBED[label]
+    names = ("main", "side")
+    containers = [
+        container(name=name, port=8080 if name == "main" else None, **each)
+        for name, each in zip(names, probes, strict=False)
+    ]
+    assert plan(pod(*containers)).plan.probed_ports == ports
+
+
+def test_what_is_made_ahead_has_the_ports_that_probes_ask() -> None:
+    one, other = (plan(pod(container(readinessProbe={"tcpSocket": {"port": port}}))) for port in (8077, 8078))
+    assert one.plan.template != other.plan.template
+
+
 def test_pods_of_one_template_share_its_digest_and_its_files() -> None:
     spec = {
         "volumes": [{"name": "cfg", "configMap": {"name": "cfg"}}, {"name": "tmp", "emptyDir": {}}],

@@ -70,6 +70,13 @@ def test_what_is_checked(container: dict, check: object) -> None:
     assert plans(container)[ProbeKind.READINESS].check == check
 
 
+@pytest.mark.parametrize("wanted", [9000, "9000", "admin"])
+def test_in_a_network_of_its_own_another_port_has_a_door(wanted: int | str) -> None:
+    container = {"ports": [{"name": "admin", "containerPort": 9000}], "readinessProbe": {"tcpSocket": {"port": wanted}}}
+    where = Where("127.0.0.1", 20001, declared_port=8080, inside=8080, doors={9000: 20002})
+    assert plans(container, where=where)[ProbeKind.READINESS].check == TcpCheck("127.0.0.1", 20002)
+
+
 def test_only_a_readiness_probe_without_a_period_is_aggressive() -> None:
     probe = {"tcpSocket": {"port": 1}}
     made = plans({"readinessProbe": {**probe, "periodSeconds": 3}, "livenessProbe": probe, "startupProbe": probe})

@@ -19,7 +19,7 @@ import pytest
 
 from core.clients.engine import Engine
 from core.clock import SystemClock
-from deploy.runtimes.base import ContainerPlan, Identity, Limits, Mount, PodPlan, Runtime, Sandbox, StartError
+from deploy.runtimes.base import Address, ContainerPlan, Identity, Limits, Mount, PodPlan, Runtime, Sandbox, StartError
 from deploy.runtimes.container import ContainerRuntime
 from deploy.runtimes.container_config import CONTAINER_LABEL, PLATFORM_LABEL
 from deploy.runtimes.ports import Ports
@@ -520,3 +520,18 @@ def test_without_an_engine_it_says_so_and_starts_all_the_same(tmp_path: Path) ->
             await runtime.prepare(pod_plan(tmp_path, server()), 0)
 
     asyncio.run(main())
+
+
+def test_a_port_that_only_probes_ask_has_a_door(tmp_path: Path) -> None:
+    async def test(runtime: ContainerRuntime) -> None:
+        sidecar = server(name="side", env={"PORT": "9000"}, serving=False)
+        plan = replace(pod_plan(tmp_path, server(), sidecar), probed_ports=(9000,))
+        sandbox = await runtime.sandbox(plan)
+        for container in plan.containers:
+            await sandbox.start(container)
+        assert sandbox.address is not None
+        door = Address(sandbox.address.host, sandbox.address.doors[9000])
+        assert await http_status(door) == await http_status(sandbox.address) == 200
+        await sandbox.remove()
+
+    run(tmp_path, test)

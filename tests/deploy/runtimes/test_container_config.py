@@ -25,7 +25,7 @@ from deploy.runtimes.container_config import (
 from deploy.runtimes.holder import holder_files
 
 CONTAINER = ContainerPlan(name="main", image="x", serving=True)
-PLACE = Place("p1", "bridge-1", (8080, 20001), Path("/run/hosts"))
+PLACE = Place("p1", "bridge-1", {8080: 20001}, Path("/run/hosts"))
 
 
 def config(container: ContainerPlan, place: Place = PLACE) -> dict[str, Any]:
@@ -216,3 +216,13 @@ def test_the_holder_is_made_for_arm_too() -> None:
     assert machine == (183).to_bytes(2, "little")
     with pytest.raises(KeyError):
         holder_files("mips")
+
+
+def test_every_published_port_is_the_loopbacks_alone() -> None:
+    place = replace(PLACE, published={8080: 20001, 8077: 20002})
+    made = config(CONTAINER, place)
+    assert made["ExposedPorts"] == {"8080/tcp": {}, "8077/tcp": {}}
+    assert made["HostConfig"]["PortBindings"] == {
+        "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "20001"}],
+        "8077/tcp": [{"HostIp": "127.0.0.1", "HostPort": "20002"}],
+    }
