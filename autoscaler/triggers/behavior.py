@@ -7,7 +7,6 @@ controller never leaves or reaches: policies of scaleUp count from what activati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -105,7 +104,8 @@ def limit_up(rules: ScalingRules, history: History, current: int, want: int, flo
     choose = min if rules.select is SelectPolicy.MIN else max
     most, policy = choose(limits, key=lambda each: each[0])
     most = max(most, current, floor)
-    return Limited(want) if want <= most else Limited(most, policy, _next_expiry(rules, history, now))
+    until = _next_expiry(rules, history, now, most - current)
+    return Limited(want) if want <= most else Limited(most, policy, until)
 
 
 def limit_down(rules: ScalingRules, history: History, current: int, want: int, now: float) -> Limited:
@@ -118,7 +118,8 @@ def limit_down(rules: ScalingRules, history: History, current: int, want: int, n
     choose = max if rules.select is SelectPolicy.MIN else min
     least, policy = choose(limits, key=lambda each: each[0])
     least = min(least, current)
-    return Limited(want) if want >= least else Limited(least, policy, _next_expiry(rules, history, now))
+    until = _next_expiry(rules, history, now, least - current)
+    return Limited(want) if want >= least else Limited(least, policy, until)
 
 
 def remember_change(behavior: Behavior, history: History, by: int, now: float) -> History:
@@ -163,12 +164,14 @@ def _bottom(policy: Policy, start: int) -> int:
     return max(0, start * (100 - policy.value) // 100)
 
 
-def _next_expiry(rules: ScalingRules, history: History, now: float) -> float:
-    """When the first change leaves a period; without any, a period after the one that is made now."""
-    expiries: Sequence[float] = [
+def _next_expiry(rules: ScalingRules, history: History, now: float, by: int) -> float:
+    """When the first change leaves a period, the one that is made now with the others; without any, after a period."""
+    expiries: list[float] = [
         change.at + policy.period_s
         for policy in rules.policies
         for change in history.changes
         if change.at + policy.period_s > now
     ]
-    return min(expiries, default=now + min(policy.period_s for policy in rules.policies))
+    if by or not expiries:
+        expiries.append(now + min(policy.period_s for policy in rules.policies))
+    return min(expiries)

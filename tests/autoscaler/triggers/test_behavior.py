@@ -168,6 +168,14 @@ def test_when_it_will_change() -> None:
     assert limit_up(target.behavior.up, changed, 5, 99, 1, 20.0).until == 70.0
 
 
+def test_the_change_that_is_made_now_leaves_its_period_too() -> None:
+    """The one there was stays longer in the other's."""
+    up = rules(Policy(PODS, 1, 10.0), Policy(PODS, 1, 300.0), select=MIN)
+    history = History((), (), (Change(1.0, -1),))
+    assert limit_up(up, history, 1, 3, 1, 17.0)[::2] == (2, 27.0)
+    assert limit_up(up, History((), (), (Change(1.0, 1),)), 2, 3, 1, 17.0)[::2] == (2, 301.0)
+
+
 def test_a_change_that_was_not_written_is_forgotten() -> None:
     behavior = Behavior(up=rules(Policy(PODS, 4, 60.0)))
     history = remember_change(behavior, begin_history(1, 0.0), 4, 1.0)
