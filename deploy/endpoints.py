@@ -15,7 +15,7 @@ from typing import Any
 from core.resources.core_services import CORE_SERVICE
 from core.resources.discovery_v1 import SERVICE_NAME_LABEL
 from core.resources.meta import Json, owner_reference
-from core.resources.pilotlight import ADDRESS
+from core.resources.pilotlight import ADDRESS, PORTS
 
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
@@ -95,7 +95,8 @@ def _address(service: Json, pod: Json, publish_all: bool) -> PodAddress:
 
 
 def _target(port: Mapping[str, Any], pod: Json) -> int | None:
-    """The number on this Pod; the first declared port is the one whose number the node has written down."""
+    """The number on this Pod; the node has written down the numbers of those that are elsewhere, the first one's
+    by itself."""
     declared = [each for container in pod["spec"]["containers"] for each in container.get("ports") or ()]
     target = port.get("targetPort") or port["port"]
     if isinstance(target, str) and not target.isdigit():
@@ -103,7 +104,11 @@ def _target(port: Mapping[str, Any], pod: Json) -> int | None:
         if not named:
             return None
         target = named[0]
-    real = (pod["metadata"].get("annotations") or {}).get(ADDRESS, "").rpartition(":")[2]
+    told = pod["metadata"].get("annotations") or {}
+    further = dict(each.split("=") for each in told.get(PORTS, "").split(",") if each)
+    if (elsewhere := further.get(str(target))) is not None:
+        return int(elsewhere)
+    real = told.get(ADDRESS, "").rpartition(":")[2]
     if real and (not declared or int(target) == declared[0]["containerPort"]):
         return int(real)
     return int(target)

@@ -26,6 +26,7 @@ from deploy.probing import probed_ports
 from deploy.runtimes.base import LAST_WORDS_PATH, ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
 
 DEFAULT_GRACE_S = 30.0
+_TCP = (None, "", "TCP")
 LOGS, SCRATCH = "logs", "scratch"  # in the folder of a Pod
 
 
@@ -68,10 +69,10 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
         mounts = tuple(volumes.mount(mount, env) for mount in container.volume_mounts or ())
         containers.append(_container(container, spec, env, mounts, (is_serving, init)))
     port = declared_port(typed)
-    probed = _other_ports(spec, port)
+    others = _other_ports(spec, port)
     plan = PodPlan(
         instance=instance,
-        template=_digest(containers, scratch, typed, probed),
+        template=_digest(containers, scratch, typed, others),
         containers=tuple(containers),
         port=port,
         log_dir=folder / LOGS,
@@ -80,7 +81,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
         hosts={name: alias.ip for alias in spec.host_aliases or () for name in alias.hostnames or ()},
         grace_s=grace_s(spec),
         port_is_fixed=not is_revision(typed),
-        probed_ports=probed,
+        other_ports=others,
     )
     return Planned(plan, volumes.files, volumes.live, volumes.empty)
 
@@ -105,11 +106,13 @@ def declared_port(pod: Pod) -> int | None:
 
 
 def _other_ports(spec: PodSpec, port: int | None) -> tuple[int, ...]:
-    """What probes ask besides the Pod's own port; nothing where it has none and is never asked from outside."""
+    """What its containers declare, and probes ask, besides the Pod's own port; nothing where it has none and is never
+    asked from outside."""
     if port is None:
         return ()
     asked = set().union(*map(probed_ports, (*(spec.init_containers or ()), *spec.containers)))
-    return tuple(sorted(asked - {port}))
+    declared = [each for container in spec.containers for each in container.ports or () if each.protocol in _TCP]
+    return tuple(sorted((asked | {each.container_port for each in declared}) - {port}))
 
 
 def grace_s(spec: PodSpec) -> float:
@@ -221,7 +224,7 @@ class _Volumes:
         return self._scratch / "volumes" / name
 
 
-def _digest(containers: Sequence[ContainerPlan], scratch: Path, pod: Pod, probed: tuple[int, ...]) -> str:
+def _digest(containers: Sequence[ContainerPlan], scratch: Path, pod: Pod, others: tuple[int, ...]) -> str:
     """Equal for Pods of one template: what differs between them by name only is the folder of their own."""
-    text = repr((containers, sorted(pod.labels.get(label, "") for label in (REVISION_LABEL,)), probed))
+    text = repr((containers, sorted(pod.labels.get(label, "") for label in (REVISION_LABEL,)), others))
     return hashlib.sha256(text.replace(str(scratch), "").encode()).hexdigest()[:32]

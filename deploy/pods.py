@@ -231,6 +231,7 @@ class PodLoop:
             generation=self._pod["metadata"].get("generation", 1),
             node=host.name,
             address="" if address is None else str(address),
+            ports="" if address is None else ",".join(f"{inside}={door}" for inside, door in address.doors.items()),
             unschedulable=self.ground.unschedulable,
             in_flight=self._working.said,
             verdict=None if self._verdict is None else (self._verdict.reason, self._verdict.message),

@@ -76,6 +76,7 @@ class PodSeen:
     generation: int = 1
     node: str = ""
     address: str = ""  # `127.0.0.1:41234`, where it has one
+    ports: str = ""  # `9090=41235,…`: where its further ports answer, if not under their own numbers
     in_flight: str = ""  # what it says to have in hand, where it is asked
     unschedulable: str = ""  # why this machine will never run it
     verdict: tuple[str, str] | None = None  # reason and message of the failure that the node has decided on

@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.errors import ApiError, NotFound
 from core.reconcile.events import Recorder
 from core.resources.meta import Json
-from core.resources.pilotlight import ADDRESS, IN_FLIGHT, RETRY_AT, TIMELINE
+from core.resources.pilotlight import ADDRESS, IN_FLIGHT, PORTS, RETRY_AT, TIMELINE
 from core.resources.pods import POD
 from core.stats import InstanceKey
 from core.store.base import Store
@@ -91,6 +91,8 @@ class Reporter:
         annotations = {TIMELINE: ",".join(f"{name}={at:.6f}" for name, at in self._times.items())}
         if seen.address:
             annotations[ADDRESS] = seen.address
+        if seen.ports:
+            annotations[PORTS] = seen.ports
         if seen.in_flight:
             annotations[IN_FLIGHT] = seen.in_flight
         waiting = (each.state.until for each in seen.containers if isinstance(each.state, Waiting))

@@ -7,6 +7,9 @@ PREFIX = "pilotlight.dev/"
 ADDRESS = PREFIX + "address"
 """On a Pod, by the node: `127.0.0.1:41234`, where its serving port can be reached from the host."""
 
+PORTS = PREFIX + "ports"
+"""On a Pod, by the node: where its further ports answer at the same host, `9090=41235,9091=41236`."""
+
 TIMELINE = PREFIX + "timeline"
 """On a Pod, by the node: `created=<epoch>,started=<epoch>,ready=<epoch>`, six decimals, for the cold-start ledger."""
 

@@ -124,7 +124,7 @@ class PodPlan:
     port_is_fixed: bool = (
         False  # a Pod that a user made by hand: its port is wanted as it was written, where it is free
     )
-    probed_ports: tuple[int, ...] = ()  # others, that its probes ask
+    other_ports: tuple[int, ...] = ()  # that its containers declare, or its probes ask, besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Address:
     host: str
     port: int
     inside: int | None = None  # the port in a network of the Pod's own, whose loopback is not this machine's
-    doors: Mapping[int, int] = field(default_factory=dict)  # where the probed ports of such a network are found
+    doors: Mapping[int, int] = field(default_factory=dict)  # where other ports of such a network are found
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

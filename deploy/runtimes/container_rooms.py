@@ -47,7 +47,7 @@ class Room:
     """The network of one Pod, and what was made in it ahead of need."""
 
     port: int | None = None  # of the host's loopback, where the Pod's port is published
-    doors: dict[int, int] = field(default_factory=dict)  # the same of each port that only probes ask
+    doors: dict[int, int] = field(default_factory=dict)  # the same of each of its other ports
     holder: str | None = None
     made: dict[str, Made] = field(default_factory=dict)
 
@@ -128,7 +128,7 @@ class Rooms:
         try:
             if plan.port is not None:
                 room.port = self._ports.take(plan.port if plan.port_is_fixed else None)
-            for port in plan.probed_ports:
+            for port in plan.other_ports:
                 room.doors[port] = self._ports.take()
             if len(plan.containers) > 1:
                 with as_start_error("CreateContainerError"):

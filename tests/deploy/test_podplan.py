@@ -262,7 +262,7 @@ def test_ports_that_only_probes_ask(label: str) -> None:
         container(name=name, port=8080 if name == "main" else None, **each)
         for name, each in zip(names, probes, strict=False)
     ]
-    assert plan(pod(*containers)).plan.probed_ports == ports
+    assert plan(pod(*containers)).plan.other_ports == ports
 
 
 def test_what_is_made_ahead_has_the_ports_that_probes_ask() -> None:
@@ -297,6 +297,13 @@ def test_which_port_and_whose(obj: Json, port: int | None, fixed: bool, serving:
     made = plan(obj).plan
     assert (made.port, made.port_is_fixed) == (port, fixed)
     assert [each.name for each in made.containers if each.serving] == ([] if serving is None else [serving])
+
+
+def test_further_ports_are_those_of_all_containers_over_tcp() -> None:
+    ports = [{"containerPort": 6000}, {"containerPort": 8080}, {"containerPort": 53, "protocol": "UDP"}]
+    made = plan(pod(container(port=None, ports=ports), container(port=9000, name="b"), revision=None)).plan
+    assert (made.port, made.other_ports) == (6000, (8080, 9000))
+    assert plan(pod(container(port=9000))).plan.other_ports == ()
 
 
 def test_root_under_a_non_root_policy_is_refused() -> None:

@@ -255,6 +255,25 @@ def test_containers_of_a_pod_share_one_network_whichever_is_started_again(tmp_pa
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["alone", "in a network that is held"])
+def test_every_port_that_a_pod_declares_is_reached(tmp_path: Path, held: bool) -> None:
+    async def test(runtime: ContainerRuntime) -> None:
+        main = server(serving=False, env={"SERVER_MODE": "", "PORT": "8080"})  # one that has its port from elsewhere
+        others = [probe("talk", name="first", init=True)] if held else []
+        plan = replace(pod_plan(tmp_path, main, *others, port=9000), other_ports=(8080,))
+        sandbox = await runtime.sandbox(plan)
+        address = sandbox.address
+        assert address is not None
+        ((inside, outside),) = address.doors.items()
+        assert (inside, address.inside) == (8080, 9000)
+        assert outside != address.port
+        await sandbox.start(main)
+        assert await http_status(Address("127.0.0.1", outside)) == 200
+        await sandbox.remove()
+
+    run(tmp_path, test)
+
+
 def test_a_restart_begins_with_the_images_files(tmp_path: Path) -> None:
     async def test(runtime: ContainerRuntime) -> None:
         plan = pod_plan(tmp_path, probe("write", "/once"))
@@ -525,7 +544,7 @@ def test_without_an_engine_it_says_so_and_starts_all_the_same(tmp_path: Path) ->
 def test_a_port_that_only_probes_ask_has_a_door(tmp_path: Path) -> None:
     async def test(runtime: ContainerRuntime) -> None:
         sidecar = server(name="side", env={"PORT": "9000"}, serving=False)
-        plan = replace(pod_plan(tmp_path, server(), sidecar), probed_ports=(9000,))
+        plan = replace(pod_plan(tmp_path, server(), sidecar), other_ports=(9000,))
         sandbox = await runtime.sandbox(plan)
         for container in plan.containers:
             await sandbox.start(container)

@@ -138,6 +138,8 @@ def test_target_ports_by_name_number_and_default() -> None:
     (address,) = addresses_of(stored, [member])
     assert address.ports == (("a", 20001, ""), ("b", 20001, ""), ("c", 9000, ""))
     assert make_slices(stored, [address])[0]["metadata"]["labels"]["kubernetes.io/service-name"] == "web"
+    member["metadata"]["annotations"]["pilotlight.dev/ports"] = "9001=20003,9000=20002"
+    assert addresses_of(stored, [member])[0].ports == (("a", 20001, ""), ("b", 20001, ""), ("c", 20002, ""))
 
 
 def test_not_ready_addresses_are_published_on_request() -> None:
