@@ -18,7 +18,7 @@ from kafka import errors as kafka_errors
 
 from core.clients.kafka_access import Access
 from core.clients.kafka_positions import GroupPositions, GroupQuestion
-from core.clients.kafka_terms import now, translate
+from core.clients.kafka_terms import now, translate, unreachable
 from core.clients.kafka_wire import BOOTSTRAP_S, REQUEST_S, Answer, Wire
 from core.errors import PermanentError, TemporaryError
 
@@ -172,7 +172,8 @@ class Offsets:
         elif isinstance(error, kafka_errors.NodeNotReadyError):
             said = f"no broker of Kafka at {self._where} can be reached at present"
         else:
-            said = f"{translate(error)} ({self._where})"
-            if self._access.mechanism and isinstance(error, kafka_errors.KafkaConnectionError):
+            why = unreachable(error)
+            said = f"Kafka at {self._where} cannot be reached: {why}" if why else f"{translate(error)} ({self._where})"
+            if self._access.mechanism and not why and isinstance(error, kafka_errors.KafkaConnectionError):
                 said += f"; a server that refuses the user {self._access.user!r} may look like this, too"
         return TemporaryError(self._access.masked(said))

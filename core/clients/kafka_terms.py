@@ -77,7 +77,8 @@ def translate(error: BaseException) -> Exception:
         return error if isinstance(error, Exception) else RuntimeError(repr(error))
     if isinstance(error, (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)):
         return TooLarge("The event is larger than its topic takes.")
-    said = _said(error)
+    why = unreachable(error)
+    said = f"Kafka cannot be reached: {why}" if why else f"Kafka: {error}"
     if isinstance(error, _REFUSED):
         return PermanentError(said, type(error).__name__.removesuffix("Error"))
     if "bootstrap" in said:
@@ -86,17 +87,18 @@ def translate(error: BaseException) -> Exception:
     return TemporaryError(said)
 
 
-def _said(error: BaseException) -> str:
-    """The client's `KafkaConnectionError: 111 ECONNREFUSED (host:9092)` as a sentence; anything else as it is."""
-    found = re.fullmatch(r"KafkaConnectionError: (.+) \(([^()\s]+)\)", str(error), re.DOTALL)
-    if found is None:
-        return f"Kafka: {error}"
-    why, place = found.groups()
-    if number := re.fullmatch(r"(\d+) E[A-Z]+", why):
-        why = os.strerror(int(number[1]))
-    elif why.startswith("Handshake failed"):
-        why = f"no TLS with whoever listens there, who may speak none ({why})"
-    return f"Kafka at {place} cannot be reached: {why}"
+def unreachable(error: BaseException) -> str:
+    """Why nobody could be spoken to, in words: of the client's `KafkaConnectionError: 111 ECONNREFUSED`. Empty: it is
+    another error."""
+    why = str(error).removeprefix("KafkaConnectionError: ")
+    if number := re.match(r"(\d+) E[A-Z]+\b", why):
+        return os.strerror(int(number[1]))
+    if why.startswith("DNS Resolution failure"):
+        return "its name cannot be resolved"
+    if not why.startswith("Handshake failed"):
+        return ""
+    known = "the broker's certificate cannot be verified" if "CERTIFICATE_VERIFY" in why else "no TLS is spoken there"
+    return f"{known} ({why})"
 
 
 _REFUSED: Final = (
