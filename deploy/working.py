@@ -29,6 +29,8 @@ STOPPING_PERIOD_S: Final = 0.05
 STOPPING_COMMAND_PERIOD_S: Final = 0.5
 TIMEOUT_S: Final = 1.0
 ANSWER_BYTES_MAX: Final = 4096
+FAREWELL_SHARE: Final = 10  # of the grace that much is not for requests, see `farewell_s`
+FAREWELL_S_MAX: Final = 10.0
 
 log = structlog.get_logger()
 
@@ -60,7 +62,7 @@ class Working:
         """Returns once its last request has ended and it says that it has nothing in hand. One that takes work for ever
         is told to stop while half of the grace is left to finish in."""
         begun = self._clock.monotonic()
-        if not await loads.drain(instance, grace_s):
+        if not await loads.drain(instance, grace_s - farewell_s(grace_s)):
             log.warning("stopped with requests in flight", pod=instance.name, in_flight=loads.in_flight(instance))
         if self._question is None:
             return
@@ -98,6 +100,12 @@ class Working:
         except (TemporaryError, OSError):
             return None
         return read_answer(output) if code == 0 else None
+
+
+def farewell_s(grace_s: float) -> float:
+    """What is left between SIGTERM and SIGKILL where requests do not end: an instance with WebSockets or endless
+    streams can tell its clients, and close them in order."""
+    return min(FAREWELL_S_MAX, grace_s / FAREWELL_SHARE)
 
 
 def make_client() -> HttpClient:

@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from core.resources.meta import Json
 from core.resources.pilotlight import IN_FLIGHT
 from core.resources.pods import POD
+from core.stats import InstanceKey, NoLoads
+from deploy.working import Working
+from tests.support.clock import FakeClock
 from tests.support.pods import NodeWorld, container, is_ready, node_world, pod
 from tests.support.runtime import FakeProcess
 
@@ -121,3 +126,17 @@ def test_a_question_that_is_not_understood_is_told(tmp_path: Path) -> None:
         assert said(ready) is None
 
     run(tmp_path, test)
+
+
+@pytest.mark.parametrize(("grace_s", "for_requests_s"), [(300.0, 290.0), (30.0, 27.0), (1.0, 0.9)])
+def test_requests_that_never_end_leave_time_to_close_them_in_order(grace_s: float, for_requests_s: float) -> None:
+    class Endless(NoLoads):
+        waited_s = 0.0
+
+        async def drain(self, instance: InstanceKey, grace_s: float) -> bool:
+            self.waited_s = grace_s
+            return False
+
+    loads = Endless()
+    asyncio.run(Working(None, lambda: None, FakeClock()).end(InstanceKey("default", "a", "u"), loads, grace_s))
+    assert loads.waited_s == pytest.approx(for_requests_s)
