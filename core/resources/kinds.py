@@ -11,6 +11,7 @@ from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.batch import JOB
 from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
+from core.resources.daemon_sets import DAEMON_SET
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
 from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BETA2
@@ -46,6 +47,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ROLE_BINDING,
     CLUSTER_ROLE_BINDING,
     DEPLOYMENT,
+    DAEMON_SET,
     JOB,
     ENDPOINT_SLICE,
     SERVICE,
