@@ -265,8 +265,8 @@ def _strange_version(document: Json) -> list[str]:
     declared = next((kind for kind in KEDA_KINDS if kind.kind == name), None)
     if declared is None:
         return []
-    older = " and scaleTargetRef.name instead of deploymentName" if declared is SCALED_OBJECT else ""
-    return [f"apiVersion: is {version!r}, must be {declared.api_version}; what KEDA 1 had needs that{older}"]
+    older = "; what KEDA 1 had as scaleTargetRef.deploymentName is its name now" if declared is SCALED_OBJECT else ""
+    return [f"apiVersion: is {version!r}, must be {declared.api_version}{older}"]
 
 
 def _kind_of(document: Json) -> Kind[Any] | None:

@@ -111,11 +111,13 @@ def parse(parameters: type[P], trigger: Trigger) -> P | list[FieldError]:
 
 
 def _explained(parameters: type[Parameters], trigger: Trigger, problems: Sequence[tuple[str, str]]) -> list[FieldError]:
-    """What is missing because a variable is, first: that is what to see to."""
+    """What is missing because a variable is, first, and without what follows from that: it is what to see to."""
     named = {each.name: each for each in declared_parameters(parameters).values()}
     absent = {each.name: _no_variable(each, trigger) for each in named.values() if _find(each, trigger) is None}
     told = [(name, said) for name, said in absent.items() if said]
-    told += [(name, said + _hint(named.get(name), trigger)) for name, said in problems if not absent.get(name)]
+    follows = {name for name, said in problems if any(re.search(rf"\b{cause}\b", said) for cause, _ in told)}
+    follows |= {name for name, _ in told}
+    told += [(name, said + _hint(named.get(name), trigger)) for name, said in problems if name not in follows]
     return [FieldError(f"{trigger.path}.metadata.{name}", said) for name, said in told]
 
 

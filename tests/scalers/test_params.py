@@ -130,6 +130,7 @@ def test_what_may_be_the_name_of_a_variable_is_told_how_to_be_one(metadata: dict
 class Either(Parameters):
     connection: str = param("connection", Text(), "All of it.", "", sources=AUTH_OR_ENV)
     host: str = param("host", Text(), "Or this.", "", sources=ANYWHERE, aliases=("hosts",))
+    port: str = param("port", Text(), "And this.", "", sources=ANYWHERE)
 
     def problems(self) -> Sequence[tuple[str, str]]:
         return [] if self.connection or self.host else [("host", "is required where there is no connection")]
@@ -140,9 +141,10 @@ class Either(Parameters):
     [
         ({"hostFromEnv": "H"}, {"host": "hostFromEnv names the variable H"}),
         ({"hostsFromEnv": "H"}, {"host": "hostsFromEnv names the variable H"}),
+        ({"connectionFromEnv": "C"}, {"connection": "connectionFromEnv names the variable C"}),
         (
-            {"connectionFromEnv": "C"},
-            {"connection": "connectionFromEnv names the variable C", "host": "is required where there is no"},
+            {"portFromEnv": "P"},
+            {"port": "portFromEnv names the variable P", "host": "is required where there is no connection"},
         ),
         ({}, {"host": "is required where there is no connection"}),
     ],
