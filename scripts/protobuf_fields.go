@@ -31,6 +31,7 @@ var roots = map[string]any{
 	"v1/Secret": corev1.Secret{}, "v1/ConfigMap": corev1.ConfigMap{}, "v1/Namespace": corev1.Namespace{},
 	"v1/ServiceAccount": corev1.ServiceAccount{}, "v1/Event": corev1.Event{},
 	"apps/v1/Deployment": appsv1.Deployment{}, "autoscaling/v1/Scale": autoscalingv1.Scale{},
+	"autoscaling/v1/HorizontalPodAutoscaler": autoscalingv1.HorizontalPodAutoscaler{},
 	"autoscaling/v2/HorizontalPodAutoscaler": autoscalingv2.HorizontalPodAutoscaler{}, "batch/v1/Job": batchv1.Job{},
 	"discovery.k8s.io/v1/EndpointSlice":                discoveryv1.EndpointSlice{},
 	"authorization.k8s.io/v1/SelfSubjectAccessReview":  authorizationv1.SelfSubjectAccessReview{},
@@ -57,6 +58,9 @@ func nameOf(t reflect.Type) string {
 	group := path[len(path)-2]
 	if group == "meta" || group == "core" {
 		return t.Name()
+	}
+	if group == "autoscaling" { // two versions of one type
+		group += path[len(path)-1]
 	}
 	return group + "." + t.Name()
 }

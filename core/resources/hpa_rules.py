@@ -19,7 +19,7 @@ SOURCES: Final = {
     "Resource": "resource",
 }
 _TARGETS: Final = {"Utilization": "averageUtilization", "Value": "value", "AverageValue": "averageValue"}
-_DEFAULT_UTILIZATION: Final = 80
+DEFAULT_UTILIZATION: Final = 80
 
 
 def default_hpa(obj: Json, context: AdmissionContext) -> None:
@@ -30,7 +30,7 @@ def default_hpa(obj: Json, context: AdmissionContext) -> None:
     if spec.get("minReplicas") is None:
         spec["minReplicas"] = 1
     if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": _DEFAULT_UTILIZATION}
+        target = {"type": "Utilization", "averageUtilization": DEFAULT_UTILIZATION}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
     for metric in spec["metrics"]:
         target = (metric.get(SOURCES.get(metric["type"], "")) or {}).get("target") or {}

@@ -18,6 +18,7 @@ from core.resources.eventing_v1beta2 import EVENT_TYPE_V1BETA1, EVENT_TYPE_V1BET
 from core.resources.events_v1 import EVENT_V1
 from core.resources.flows import PARALLEL, SEQUENCE
 from core.resources.hpa import HORIZONTAL_POD_AUTOSCALER
+from core.resources.hpa_v1 import HORIZONTAL_POD_AUTOSCALER_V1
 from core.resources.keda import SCALED_OBJECT
 from core.resources.keda_auth import CLUSTER_TRIGGER_AUTHENTICATION, TRIGGER_AUTHENTICATION
 from core.resources.keda_jobs import SCALED_JOB
@@ -83,5 +84,12 @@ KINDS: tuple[Kind[Any], ...] = (
     CLUSTER_TRIGGER_AUTHENTICATION,
 )
 
-SERVED: tuple[Kind[Any], ...] = (*KINDS, EVENT_V1, EVENT_TYPE_V1BETA2, EVENT_TYPE_V1BETA1, KAFKA_SOURCE_V1BETA1)
+SERVED: tuple[Kind[Any], ...] = (
+    *KINDS,
+    EVENT_V1,
+    EVENT_TYPE_V1BETA2,
+    EVENT_TYPE_V1BETA1,
+    KAFKA_SOURCE_V1BETA1,
+    HORIZONTAL_POD_AUTOSCALER_V1,
+)
 """What the API serves; of a group's versions of a kind, the first one here is the one that clients choose."""

@@ -259,6 +259,18 @@ def test_an_autoscaler_of_ones_own_is_kept_and_counts(kubectl: Kubectl, space: C
     space("apply", "-f", "-", stdin=RIVAL)
 
 
+def test_an_autoscaler_by_command(space: Callable[..., str]) -> None:
+    """In version v1 or v2, as kubectl's release has it, and as protobuf."""
+    space("create", "deployment", "web", "--image=docker.io/library/nginx:1")
+    space("autoscale", "deployment", "web", "--max=3", "--cpu-percent=60")
+    printed = ["web", "Deployment/web", "cpu:", "<unknown>/60%", "1", "3"]
+    assert lines(space("get", "hpa", "web", "--no-headers"))[0][:6] == printed
+    assert lines(space("get", "horizontalpodautoscalers.v1.autoscaling", "web", "--no-headers"))[0][:6] == printed
+    assert space("get", "hpa", "web", "-o", "jsonpath={.apiVersion}") == "autoscaling/v2"
+    target = "jsonpath={.spec.targetCPUUtilizationPercentage}"
+    assert space("get", "horizontalpodautoscalers.v1.autoscaling", "web", "-o", target) == "60"
+
+
 def test_a_dry_run_stores_nothing(kubectl: Kubectl, space: Callable[..., str]) -> None:
     assert "created (server dry run)" in space("apply", "--dry-run=server", "-f", "-", stdin=RIVAL)
     assert space("get", "so", "-o", "name") == ""
