@@ -85,8 +85,9 @@ class Story:
         assert self.least <= after <= self.most, f"{before} → {after}"
         if after >= before:
             return
-        proven = [pond.proven for pond in self.ponds if pond.made > pond.closed]
-        known = [value for value in proven if value is not None]
+        now = self.world.clock.monotonic()
+        proven = [pond.proofs(now) for pond in self.ponds if pond.made > pond.closed]
+        known = [min(values) for values in proven if values]
         assert len(known) == len(self.ponds), f"{before} → {after}, and what waits is not known: {proven}"
         asked = max(math.ceil(value / 10.0) for value in known)
         assert after >= min(asked, self.most), f"{before} → {after}, {asked} asked for"
@@ -121,7 +122,7 @@ class Story:
         self.task.cancel()
         await asyncio.wait([self.task])
         for pond in self.ponds:
-            pond.proven = None
+            pond.proven = pond.was_proven = None
         await asyncio.sleep(self.chance.uniform(0.0, 20.0))
         self.world.objects = self.world._new()
         self.up_since = self.world.clock.monotonic() + SLACK_S

@@ -30,11 +30,18 @@ class Pond:
     breaks: bool = False  # the stream
     password: str = ""  # that the last scaler came with
     proven: float | None = None  # what the last question brought, where it brought a whole reading
+    proven_at: float = 0.0
+    was_proven: float | None = None  # by the question before
     asked: list[float] = field(default_factory=list)
     made: int = 0
     closed: int = 0
     streams: int = 0
     tells: list[Tell] = field(default_factory=list)
+
+    def proofs(self, now: float) -> list[float]:
+        """What whoever decides now may go by: an answer of this very moment may not have reached it yet."""
+        said = [self.proven, self.was_proven] if self.proven_at == now else [self.proven]
+        return [value for value in said if value is not None]
 
     def tell(self, active: bool) -> None:
         for tell in self.tells:
@@ -70,6 +77,7 @@ class PondScaler:
             reading = await self._read(pond)
         finally:
             whole = reading is not None and reading.quality is Quality.WHOLE
+            pond.was_proven, pond.proven_at = pond.proven, self._clock.monotonic()
             pond.proven = reading.value if whole and reading is not None else None
         return (reading,)
 
