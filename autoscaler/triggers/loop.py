@@ -229,13 +229,15 @@ class Loop:
         plan = entry.plan
 
         def change(obj: Json) -> Json:
-            if self._objects.get(plan.key) is entry:  # else it has gone, and what it began with may be back
+            # Not where it has gone, and what it began with may be back; nor where somebody else has just scaled it:
+            # a raise from 0 would lower what they wrote.
+            if self._objects.get(plan.key) is entry and obj["spec"].get("replicas", 1) == replicas:
                 obj["spec"]["replicas"] = scale
             return obj
 
         try:
             async with self._writes:
-                await self._store.modify(DEPLOYMENT, plan.deployment, plan.key.namespace, change)
+                written = await self._store.modify(DEPLOYMENT, plan.deployment, plan.key.namespace, change)
         except NotFound:
             entry.replicas = None
         except ApiError as error:
@@ -244,8 +246,9 @@ class Loop:
             self._timers.set(plan.key, self._clock.monotonic() + AGAIN_S)
             return
         else:
-            entry.replicas = scale
-            self._announce(entry, replicas, scale)
+            entry.replicas = written["spec"].get("replicas", 1)
+            if entry.replicas == scale:
+                self._announce(entry, replicas, scale)
         finally:
             entry.writing = False
         if self._objects.get(plan.key) is entry:

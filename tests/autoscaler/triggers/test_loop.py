@@ -13,7 +13,7 @@ from core.resources.core_v1 import SECRET
 from core.resources.keda import SCALED_OBJECT
 from core.resources.meta import Json
 from core.resources.workloads import DEPLOYMENT
-from tests.autoscaler.triggers.world import KEY, KedaWorld, story
+from tests.autoscaler.triggers.world import KEY, NAME, KedaWorld, story
 
 
 def test_a_window_of_the_clock_scales_from_zero_and_back() -> None:
@@ -111,6 +111,35 @@ def test_a_scale_that_cannot_be_written_is_tried_again(monkeypatch: pytest.Monke
         assert 4 <= tries <= 5
         (failed,) = await world.events("KEDAScaleTargetActivationFailed")
         assert "no space left on device" in failed[1]
+
+    story(play)
+
+
+def test_what_somebody_else_has_just_written_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A raise from 0 to 1 that was decided on before it is known of would lower it, which no error may."""
+
+    async def play(world: KedaWorld) -> None:
+        await world.deployment(0)
+        world.ponds["b"].error = "no route to host"
+        await world.scaled_object(triggers=[{"type": "pond", "metadata": {"pond": name}} for name in "ab"])
+        await asyncio.sleep(1.0)
+        modify, meddled = world.store.modify, False
+
+        def by_hand(obj: Json) -> Json:
+            obj["spec"]["replicas"] = 10
+            return obj
+
+        async def late(kind: Any, *args: Any, **more: Any) -> Json:
+            nonlocal meddled
+            if kind is DEPLOYMENT and not meddled:
+                meddled = True
+                await modify(kind, NAME, "default", by_hand)
+            return await modify(kind, *args, **more)
+
+        monkeypatch.setattr(world.store, "modify", late)
+        world.ponds["a"].value = 5.0
+        await asyncio.sleep(400.0)
+        assert [replicas for _, replicas in world.writes] == [0, 10]
 
     story(play)
 
