@@ -1,4 +1,5 @@
-"""What every platform holds from its first second: namespaces, the config-* maps, and the gateway as a core Service."""
+"""What every platform holds from its first second: namespaces, the config-* maps, the definitions of its kinds, and the
+gateway as a core Service."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from core.apiserver.namespaces import make_namespace
 from core.errors import AlreadyExists
 from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
+from core.resources.crds import CUSTOM_RESOURCE_DEFINITION, definitions
 from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
+from core.resources.kinds import SERVED
 from core.resources.meta import Json, Kind
 from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE, config_map_of
 from core.settings.eventing import EVENTING_NAMESPACE
@@ -29,6 +32,8 @@ async def bootstrap(store: Store, gateway_port: int) -> None:
         await _create_once(store, SERVICE_ACCOUNT, account)
     for config_map in config_maps():
         await _create_once(store, CONFIG_MAP, config_map)
+    for definition in definitions(SERVED):
+        await _create_once(store, CUSTOM_RESOURCE_DEFINITION, definition)
     await _create_once(store, CORE_SERVICE, broker_ingress())
     service = gateway_service(gateway_port)
     await _create_once(store, CORE_SERVICE, service)

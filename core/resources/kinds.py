@@ -11,6 +11,7 @@ from core.resources.autoscaling import POD_AUTOSCALER
 from core.resources.batch import JOB
 from core.resources.core_services import CORE_SERVICE, ENDPOINTS
 from core.resources.core_v1 import CONFIG_MAP, EVENT, NAMESPACE, SECRET, SERVICE_ACCOUNT
+from core.resources.crds import CUSTOM_RESOURCE_DEFINITION
 from core.resources.daemon_sets import DAEMON_SET
 from core.resources.discovery_v1 import ENDPOINT_SLICE
 from core.resources.eventing import BROKER, EVENT_TYPE, TRIGGER
@@ -47,6 +48,7 @@ KINDS: tuple[Kind[Any], ...] = (
     CLUSTER_ROLE,
     ROLE_BINDING,
     CLUSTER_ROLE_BINDING,
+    CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     DAEMON_SET,
     JOB,
