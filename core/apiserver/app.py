@@ -36,14 +36,6 @@ BODY_BYTES_MAX = 3 * 1024 * 1024  # as kube-apiserver
 KUBERNETES_VERSION = ("1", "32", "v1.32.0")  # the API that we speak; clients compare it with their own
 HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 
-# kubectl lists these where it meets a kind that the schemas lack; without an answer it complains about that instead.
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
-NO_DEFINITIONS = {
-    "kind": "CustomResourceDefinitionList",
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "metadata": {"resourceVersion": ""},
-}
-
 log = structlog.get_logger()
 
 
@@ -85,8 +77,6 @@ class Edge:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         if target is None:
             return await self._document(path, method, headers, query)
-        if (method, target.resource, target.name) == ("GET", DEFINITIONS, ""):
-            return write_json({**NO_DEFINITIONS, "items": []})
         form = PLAIN if target.subresource == "log" else choose(headers.get("accept", ""))
         body = b"" if method == "GET" else await read_body(headers, receive)
         return await answer(self._backend, Call(method, target, query, headers, body, user, form))

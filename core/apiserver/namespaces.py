@@ -44,9 +44,11 @@ async def require_namespace(backend: Backend, kind: Kind[Any], namespace: str) -
 
 
 def require_mortal(backend: Backend, kind: Kind[Any], name: str) -> None:
-    """Forbidden for the namespaces that are always there: nobody would make them again."""
+    """Forbidden for what is always there: nobody would make it again."""
     if kind is NAMESPACE and name in backend.kept_namespaces:
         raise Forbidden(f'namespaces "{name}" is forbidden: this namespace may not be deleted')
+    if kind.built_in:
+        raise Forbidden(f'{kind.resource} "{name}" is forbidden: it is built in and may not be deleted')
 
 
 async def finalize(backend: Backend, call: Call, kind: Kind[Any]) -> Answer:

@@ -154,6 +154,7 @@ CUSTOM_RESOURCE_DEFINITION: Final[Kind[CustomResourceDefinition]] = Kind(
     categories=("api-extensions",),
     namespaced=False,
     lifetime=Lifetime.EPHEMERAL,
+    built_in=True,
     columns=(Column("Created At", ".metadata.creationTimestamp"),),
     default=default_definition,
     validate=validate_definition,

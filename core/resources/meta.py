@@ -235,6 +235,7 @@ class Kind(Generic[R]):
     grace: Grace = no_grace
     generation: bool = True  # metadata.generation counts spec changes
     confidential: bool = False  # it may hold secrets: refusals do not repeat what stands in it
+    built_in: bool = False  # the platform has all objects of it from its start: none is added or deleted
     merge_patch_only: bool = False  # a CRD upstream: strategic merge patch is refused with 415
     conversion: Conversion | None = None  # of another version of a kind that is stored; see core.apiserver.versions
     webhook: str = ""  # upstream, an admission webhook of this name holds the rules: refusals are 400, in its words

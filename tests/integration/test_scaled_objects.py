@@ -110,6 +110,7 @@ def test_tools_find_the_autoscaler_that_they_look_for(kubectl: Kubectl) -> None:
     name = "keda-hpa-followers"
     kubectl.apply(deployment("leaders", 1), deployment("followers", 0))
     kubectl("apply", "-f", "-", stdin=SCALED_OBJECT)
+    until(lambda: name in kubectl("get", "hpa", "-o", "name"), "it is made")
     kubectl("wait", "--for=jsonpath={.status.currentReplicas}=2", f"hpa/{name}", "--timeout=20s")
     assert kubectl("get", "so", "followers", "-o", "jsonpath={.status.hpaName}") == name
     header, row = (re.split(r"\s{2,}", line.strip()) for line in kubectl("get", "hpa").splitlines())
@@ -131,6 +132,31 @@ def test_tools_find_the_autoscaler_that_they_look_for(kubectl: Kubectl) -> None:
     until(lambda: name in kubectl("get", "hpa", "-o", "name"), "it comes back after a pause")
     kubectl("delete", "so", "followers", "--timeout=20s")
     kubectl("wait", "--for=delete", f"hpa/{name}", "--timeout=20s")
+
+
+DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: NAME}
+spec:
+  group: keda.sh
+  names: {kind: ScaledObject, listKind: ScaledObjectList, plural: scaledobjects, singular: scaledobject}
+  scope: Namespaced
+  versions:
+  - {name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}, subresources: {status: {}}}
+"""
+
+
+def test_the_kinds_are_where_installers_look_for_them(kubectl: Kubectl) -> None:
+    name = "scaledobjects.keda.sh"
+    assert f"customresourcedefinition.apiextensions.k8s.io/{name}" in kubectl("get", "crd", "-o", "name").split()
+    kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=5s")
+    before = kubectl.get("crd", name)["spec"]
+    kubectl("apply", "-f", "-", stdin=DEFINITION.replace("NAME", name))
+    assert kubectl.get("crd", name)["spec"] == before
+    for words in (("delete", "crd", name), ("apply", "-f", "-")):
+        with pytest.raises(AssertionError, match="built in"):
+            kubectl(*words, stdin=DEFINITION.replace("NAME", "things.example.com"))
 
 
 def test_what_there_was_is_put_back_where_that_is_asked_for(kubectl: Kubectl) -> None:

@@ -133,12 +133,6 @@ async def test_a_kind_that_is_not_served_is_not_there(anyio_backend: str) -> Non
     assert (await api.get("/api/v1/pods")).code == 404
 
 
-async def test_there_are_no_definitions_of_other_kinds(api: Api) -> None:
-    """What kubectl asks before it says that there is no such kind."""
-    answer = await api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=500")
-    assert (answer.code, answer.json["items"]) == (200, [])
-
-
 async def test_what_is_not_offered_says_what_is(api: Api) -> None:
     answer = await api.post("/api/v1/namespaces/default/pods/a/exec?command=ls", {})
     assert answer.code == 404
