@@ -14,12 +14,13 @@ from typing import Any, Final
 import orjson
 
 from core.resources.batch import JOB
+from core.resources.daemon_sets import DAEMON_SET
 from core.resources.meta import Json, Kind, ObjectKey
 from core.resources.selectors import selector_of
 from core.resources.serving import CONFIGURATION, SERVICE
 from core.resources.workloads import DEPLOYMENT
 
-SUBJECTS: Final[Sequence[Kind[Any]]] = (DEPLOYMENT, JOB, SERVICE, CONFIGURATION)
+SUBJECTS: Final[Sequence[Kind[Any]]] = (DEPLOYMENT, DAEMON_SET, JOB, SERVICE, CONFIGURATION)
 """Every kind that is served here and has the template of a Pod where PodSpecables have it."""
 VARIABLES: Final = ("K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS")
 EXCLUDE_LABEL: Final = "bindings.knative.dev/exclude"
