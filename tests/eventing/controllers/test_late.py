@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from core.reconcile.controller import Controller, Watched, itself
+from core.resources.core_v1 import CONFIG_MAP
 from core.resources.meta import Json, Kind, ObjectKey
-from core.resources.sources import PING_SOURCE
 from core.tasks import Service, Started, start_service
 from eventing.controllers.late import LatePart, Plugin
 from eventing.controllers.world import World
@@ -25,7 +25,7 @@ happened: list[str] = []
 class Played:
     """A source that notes what is asked of it."""
 
-    kind: Kind[Any] = PING_SOURCE
+    kind: Kind[Any] = CONFIG_MAP
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -45,7 +45,7 @@ class Played:
         return None
 
     def controller(self) -> Controller:
-        watches = [Watched(PING_SOURCE, itself)]
+        watches = [Watched(CONFIG_MAP, itself)]
         return Controller("played", self._world.store, self.reconcile, watches, self._world.clock)
 
 
@@ -54,7 +54,9 @@ def nothing_happened() -> None:
     happened.clear()
 
 
-SPEC: Json = {"sink": {"uri": "http://a.example"}, "schedule": "0 0 1 1 *"}
+def played(name: str) -> Json:
+    """Of a kind that none of eventing's own controllers writes to."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
 
 
 async def happens(what: list[str]) -> None:
@@ -66,7 +68,7 @@ async def happens(what: list[str]) -> None:
 
 async def run(group: asyncio.TaskGroup, under: Eventing) -> LatePart:
     """The order in which the platform starts it: `serve`, ready, `control`."""
-    part = LatePart(under.world, Plugin(PING_SOURCE, __name__, "Played"))
+    part = LatePart(under.world, Plugin(CONFIG_MAP, __name__, "Played"))
     await start_service(group, part.serve, "serve")
     happened.append("ready")
     await start_service(group, part.control, "control")
@@ -82,11 +84,11 @@ def test_the_first_object_loads_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with eventing(tmp_path) as under, asyncio.TaskGroup() as group:
             part = await run(group, under)
-            assert part.name == "pingsource"
+            assert part.name == "configmap"
             assert happened == ["ready"]
-            await under.apply(PING_SOURCE, "one", SPEC)
+            await under.store.create(CONFIG_MAP, played("one"))
             await happens(["ready", "loaded", "one", "serves", "one"])
-            await under.apply(PING_SOURCE, "two", SPEC)
+            await under.store.create(CONFIG_MAP, played("two"))
             await happens(["ready", "loaded", "one", "serves", "one", "two"])
             await end(group)
 
@@ -96,7 +98,7 @@ def test_the_first_object_loads_it(tmp_path: Path) -> None:
 def test_objects_that_are_there_have_their_doors_open_before_the_platform_is_ready(tmp_path: Path) -> None:
     async def main() -> None:
         async with eventing(tmp_path) as under, asyncio.TaskGroup() as group:
-            await under.apply(PING_SOURCE, "one", SPEC)
+            await under.store.create(CONFIG_MAP, played("one"))
             await run(group, under)
             await happens(["loaded", "one", "serves", "ready", "one"])
             await end(group)
