@@ -25,8 +25,8 @@ def test_the_whole_story(
     assert steps[-1] == "all stopped, the folder removed"
     assert [step for step in steps if step.startswith("sent")] == ["sent 100 orders"] * 2
     said = capsys.readouterr().out
-    assert "8 of 8 ready" in said, "Kafka: one for each partition"
-    assert "10 of 10 ready" in said, "RabbitMQ: one for each ten messages"
+    assert "8 of 8 ready" in said, f"Kafka: one for each partition\n{said}"
+    assert "10 of 10 ready" in said, f"RabbitMQ: one for each ten messages\n{said}"
     assert said.count("  0 of 0 ready") == 2
 
 
