@@ -34,6 +34,8 @@ consumer = KafkaConsumer(
     enable_auto_commit=False,
     auto_offset_reset="earliest",
     max_poll_records=1,
+    session_timeout_ms=10_000,  # one that is killed keeps its partitions from the others for so long
+    heartbeat_interval_ms=3_000,
 )
 while not stopping:
     for records in consumer.poll(timeout_ms=200).values():
