@@ -58,6 +58,11 @@ class Way:
     environment: Mapping[str, str] | None = None
     pod: Json | None = None
 
+    @property
+    def theirs(self) -> bool:
+        """It was there before the demo, and stays."""
+        return not self.command and self.pod is None
+
 
 def find_kafka(folder: Path) -> Way | None:
     """None where there is none to be had."""

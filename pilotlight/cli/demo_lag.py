@@ -1,17 +1,19 @@
 """`demo lag`: consumers of Kafka and RabbitMQ go from zero to as many as the lag asks for, and back, with real brokers.
 
-The documents and the programs are those of `examples/lag`, with the addresses of the brokers that were found.
+The documents and the programs are those of `examples/lag`, with the addresses of the brokers that were found, and with
+a topic, a group and a queue of the demo's own: a broker that somebody names may well have others' orders in it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +28,7 @@ from core.clients.kubernetes import KubernetesClient
 from core.clients.rabbitmq import Session as RabbitmqSession
 from core.clients.rabbitmq_access import access_of
 from core.clients.rabbitmq_terms import Content, Queue
+from core.errors import PermanentError, TemporaryError
 from core.resources.core_v1 import SECRET
 from core.resources.keda import SCALED_OBJECT
 from core.resources.keda_auth import TRIGGER_AUTHENTICATION
@@ -41,7 +44,9 @@ from pilotlight.options import PlatformOptions
 KINDS: Final[Mapping[str, Kind[Any]]] = {
     kind.kind: kind for kind in (SECRET, DEPLOYMENT, SCALED_OBJECT, TRIGGER_AUTHENTICATION)
 }
-TOPIC: Final = "orders"
+ORDERS: Final = frozenset({"TOPIC", "GROUP", "QUEUE", "topic", "consumerGroup", "queueName"})
+"""What names the topic, its group and the queue, in the consumers' environments and in the triggers' metadata."""
+
 PARTITIONS: Final = 8
 MESSAGES: Final = 100
 TIMEOUT_S: Final = 90.0
@@ -53,18 +58,20 @@ MISSING: Final = (
 )
 
 Say = Callable[[str], None]
-Send = Callable[[Way], Awaitable[None]]
+AtBroker = Callable[[Way, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One broker's part. `send` makes what the consumers read from, and puts MESSAGES there."""
+    """One broker's part. `send` makes `orders`, which the consumers read, and puts MESSAGES there; `remove` ends it."""
 
     name: str
     title: str
     way: Way
-    document: str
-    send: Send
+    orders: str
+    documents: Sequence[Json]
+    send: AtBroker
+    remove: AtBroker
 
 
 def run_demo_lag(examples: Path, step: Say) -> None:
@@ -78,11 +85,16 @@ def run_demo_lag(examples: Path, step: Say) -> None:
         if kafka is None and rabbitmq is None:
             raise UsageProblem(MISSING)
         stories = []
+        orders = f"pilotlight-demo-{secrets.token_hex(4)}"
         if kafka is not None:
-            stories.append(Story("kafka-orders", "Kafka", kafka, _kafka_document(folder, kafka), send_to_kafka))
+            documents = localized(folder / "kafka.yaml", "localhost:9092", kafka.address, orders)
+            at_kafka = (send_to_kafka, remove_from_kafka)
+            stories.append(Story("kafka-orders", "Kafka", kafka, orders, documents, *at_kafka))
         if rabbitmq is not None:
-            text = _rabbitmq_document(folder, rabbitmq)
-            stories.append(Story("rabbitmq-orders", "RabbitMQ", rabbitmq, text, send_to_rabbitmq))
+            address = "amqp://guest:guest@localhost:5672/"
+            documents = localized(folder / "rabbitmq.yaml", address, rabbitmq.address, orders)
+            at_rabbitmq = (send_to_rabbitmq, remove_from_rabbitmq)
+            stories.append(Story("rabbitmq-orders", "RabbitMQ", rabbitmq, orders, documents, *at_rabbitmq))
         for name, way, variable in (("Kafka", kafka, "KAFKA_BOOTSTRAP"), ("RabbitMQ", rabbitmq, "RABBITMQ_URL")):
             if way is None:
                 step(f"no {name} to be had (install it, or name one with {variable}): its part is left out")
@@ -105,17 +117,28 @@ def _show(stories: Sequence[Story], root: Path, step: Say) -> None:
             session.run(lambda client, story=story: show(client, story, step))  # type: ignore[misc]
     finally:
         stop(running)
+        for story in stories:
+            if story.way.theirs:
+                asyncio.run(leave(story, step))
+
+
+async def leave(story: Story, step: Say) -> None:
+    """A broker that was there before is left as it was."""
+    try:
+        await story.remove(story.way, story.orders)
+    except (TemporaryError, PermanentError) as error:
+        step(f"{story.orders} could not be removed from {story.way.words}: {error}")
 
 
 async def show(client: KubernetesClient, story: Story, step: Say) -> None:
     """The story of one broker, once the platform runs."""
     await open_pod(client, story.way)
-    for document in yaml.safe_load_all(story.document):
+    for document in story.documents:
         document["metadata"]["namespace"] = "default"
         await client.apply(KINDS[document["kind"]], document, "pilotlight")
     step(f"applied a Deployment with 0 replicas, and a ScaledObject on {story.title}")
     began = time.perf_counter()
-    await story.send(story.way)
+    await story.send(story.way, story.orders)
     step(f"sent {MESSAGES} orders")
     await follow(client, story, began)
     step(f"why, in the words of `pilotlight explain scaledobject/{story.name}`")
@@ -142,11 +165,11 @@ async def follow(client: KubernetesClient, story: Story, began: float) -> None:
         raise NotReady(f"{story.name} has {last} of replicas after {TIMEOUT_S:g} s. {said}") from None
 
 
-async def send_to_kafka(way: Way) -> None:
+async def send_to_kafka(way: Way, topic: str) -> None:
     access = Access(tuple(way.address.split(",")))
-    admin, producer = Admin(access, "demo"), Producer(access, TOPIC, "demo")
+    admin, producer = Admin(access, "demo"), Producer(access, topic, "demo")
     try:
-        await admin.create_topic(TOPIC, PARTITIONS, 1)
+        await admin.create_topic(topic, PARTITIONS, 1)
         producer.start()
         orders = (str(number).encode() for number in range(MESSAGES))
         await producer.send([Outgoing(order, order, ()) for order in orders])
@@ -155,12 +178,32 @@ async def send_to_kafka(way: Way) -> None:
         await admin.close()
 
 
-async def send_to_rabbitmq(way: Way) -> None:
+async def remove_from_kafka(way: Way, topic: str) -> None:
+    admin = Admin(Access(tuple(way.address.split(","))), "demo")
+    try:
+        await admin.delete_topic(topic)
+        await admin.delete_group(topic)
+    finally:
+        await admin.close()
+
+
+async def send_to_rabbitmq(way: Way, queue: str) -> None:
+    async with rabbitmq_session(way) as session:
+        await session.declare(Queue(queue, "classic"))
+        await asyncio.gather(*(session.publish("", queue, Content(str(n).encode())) for n in range(MESSAGES)))
+
+
+async def remove_from_rabbitmq(way: Way, queue: str) -> None:
+    async with rabbitmq_session(way) as session:
+        await session.delete(Queue(queue, "classic"))
+
+
+@contextlib.asynccontextmanager
+async def rabbitmq_session(way: Way) -> AsyncIterator[RabbitmqSession]:
     session = RabbitmqSession(access_of({"uri": way.address}), "demo")
     await session.open()
     try:
-        await session.declare(Queue(TOPIC, "classic"))
-        await asyncio.gather(*(session.publish("", TOPIC, Content(str(n).encode())) for n in range(MESSAGES)))
+        yield session
     finally:
         await session.close()
 
@@ -171,20 +214,19 @@ async def _conditions(client: KubernetesClient, name: str) -> str:
     return "; ".join(f"{each['type']}={each['status']}: {each.get('message', '')}" for each in said)
 
 
-def _kafka_document(folder: Path, way: Way) -> str:
-    text = (folder / "kafka.yaml").read_text().replace("localhost:9092", way.address)
-    return _localized(text, folder)
-
-
-def _rabbitmq_document(folder: Path, way: Way) -> str:
-    text = (folder / "rabbitmq.yaml").read_text().replace("amqp://guest:guest@localhost:5672/", way.address)
-    return _localized(text, folder)
-
-
-def _localized(text: str, folder: Path) -> str:
-    """The programs where they are, run by the Python that has their client libraries: ours."""
-    found: list[Json] = list(yaml.safe_load_all(text.replace("/path/to/examples/lag", str(folder))))
-    for document in found:
-        if document["kind"] == DEPLOYMENT.kind:
-            document["spec"]["template"]["spec"]["containers"][0]["command"][0] = sys.executable
-    return yaml.safe_dump_all(found)
+def localized(document: Path, address: str, found: str, orders: str) -> Sequence[Json]:
+    """A document of the examples with what holds here: the broker's address, the programs where they are, run by the
+    Python that has their client libraries (ours), and the names of what they read."""
+    text = document.read_text().replace(address, found).replace("/path/to/examples/lag", str(document.parent))
+    documents: Sequence[Json] = list(yaml.safe_load_all(text))
+    for each in documents:
+        if each["kind"] == DEPLOYMENT.kind:
+            container = each["spec"]["template"]["spec"]["containers"][0]
+            container["command"][0] = sys.executable
+            for variable in container["env"]:
+                if variable["name"] in ORDERS:
+                    variable["value"] = orders
+        if each["kind"] == SCALED_OBJECT.kind:
+            metadata = each["spec"]["triggers"][0]["metadata"]
+            metadata |= dict.fromkeys(ORDERS & metadata.keys(), orders)
+    return documents

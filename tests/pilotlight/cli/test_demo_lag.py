@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient
 
+from core.clients.kafka_admin import Admin
+from core.clients.kafka_terms import Partition
+from core.clients.rabbitmq_terms import Content, Queue
 from pilotlight.cli.demo import EXAMPLES
-from pilotlight.cli.demo_lag import MISSING, run_demo_lag
+from pilotlight.cli.demo_brokers import Way
+from pilotlight.cli.demo_lag import MISSING, rabbitmq_session, run_demo_lag
 from pilotlight.cli.session import UsageProblem
 from tests.support.kafka import kafka_server
 from tests.support.rabbitmq import Rabbitmq
@@ -18,8 +25,10 @@ pytestmark = pytest.mark.timeout(300)
 def test_the_whole_story(
     rabbitmq: Rabbitmq, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Their brokers have orders of their own, which stay, and the demo's own do not."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP", kafka_server().bootstrap)
     monkeypatch.setenv("RABBITMQ_URL", rabbitmq.uri())
+    before = asyncio.run(with_orders(rabbitmq.uri()))
     steps: list[str] = []
     run_demo_lag(EXAMPLES, steps.append)
     assert steps[-1] == "all stopped, the folder removed"
@@ -28,6 +37,31 @@ def test_the_whole_story(
     assert "8 of 8 ready" in said, f"Kafka: one for each partition\n{said}"
     assert "10 of 10 ready" in said, f"RabbitMQ: one for each ten messages\n{said}"
     assert said.count("  0 of 0 ready") == 2
+    assert asyncio.run(there(rabbitmq.uri())) == before
+
+
+async def with_orders(uri: str) -> tuple[Mapping[Partition, int], Collection[str], int]:
+    """A topic and a queue that are called like those of the examples, and an order in the queue."""
+    admin = Admin(kafka_server().access, "test")
+    await admin.create_topic("orders", 1, 1)
+    await admin.close()
+    async with rabbitmq_session(Way("", uri)) as session:
+        await session.declare(Queue("orders", "classic"))
+        await session.publish("", "orders", Content(b"theirs"))
+    return await there(uri)
+
+
+async def there(uri: str) -> tuple[Mapping[Partition, int], Collection[str], int]:
+    """Where their topic ends, the demo's topics and groups, and how much their queue has."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka_server().bootstrap)
+    named = [*admin.list_topics(), *(each["group_id"] for each in admin.list_groups())]
+    admin.close()
+    own = Admin(kafka_server().access, "test")
+    ends = await own.ends(["orders"])
+    await own.close()
+    async with rabbitmq_session(Way("", uri)) as session:
+        depth = await session.depth("orders")
+    return ends, sorted(each for each in named if each.startswith("pilotlight-demo")), depth
 
 
 def test_no_broker_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
