@@ -23,12 +23,12 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def test_the_whole_story(
-    rabbitmq: Rabbitmq, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rabbitmq: Rabbitmq, vhost: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Their brokers have orders of their own, which stay, and the demo's own do not."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP", kafka_server().bootstrap)
-    monkeypatch.setenv("RABBITMQ_URL", rabbitmq.uri())
-    before = asyncio.run(with_orders(rabbitmq.uri()))
+    monkeypatch.setenv("RABBITMQ_URL", rabbitmq.uri(vhost))
+    before = asyncio.run(with_orders(rabbitmq.uri(vhost)))
     steps: list[str] = []
     run_demo_lag(EXAMPLES, steps.append)
     assert steps[-1] == "all stopped, the folder removed"
@@ -37,7 +37,7 @@ def test_the_whole_story(
     assert "8 of 8 ready" in said, f"Kafka: one for each partition\n{said}"
     assert "10 of 10 ready" in said, f"RabbitMQ: one for each ten messages\n{said}"
     assert said.count("  0 of 0 ready") == 2
-    assert asyncio.run(there(rabbitmq.uri())) == before
+    assert asyncio.run(there(rabbitmq.uri(vhost))) == before
 
 
 async def with_orders(uri: str) -> tuple[Mapping[Partition, int], Collection[str], int]:
