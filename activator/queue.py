@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 
 class Weighed(Protocol):
@@ -43,6 +43,8 @@ class Total:
 
 
 W = TypeVar("W", bound=Weighed)
+_NOBODY: Final[OrderedDict[Any, int]] = OrderedDict()
+"""Every empty line's: one of its own would be as large as all the rest that a sleeping revision has here."""
 
 
 class Queue(Generic[W]):
@@ -51,7 +53,7 @@ class Queue(Generic[W]):
     __slots__ = ("_entries", "_limits", "_total", "held_bytes")
 
     def __init__(self, limits: QueueLimits, total: Total) -> None:
-        self._entries: OrderedDict[W, int] = OrderedDict()
+        self._entries: OrderedDict[W, int] = _NOBODY
         self._limits = limits
         self._total = total
         self.held_bytes = 0
@@ -100,12 +102,16 @@ class Queue(Generic[W]):
         return entries
 
     def _add(self, entry: W, weight: int) -> None:
+        if self._entries is _NOBODY:
+            self._entries = OrderedDict()
         self._entries[entry] = weight
         self.held_bytes += weight
         self._total.count += 1
         self._total.held_bytes += weight
 
     def _forget(self, weight: int) -> None:
+        if not self._entries:
+            self._entries = _NOBODY
         self.held_bytes -= weight
         self._total.count -= 1
         self._total.held_bytes -= weight

@@ -42,6 +42,9 @@ class Waiter(Protocol):
         """Nobody will take it."""
 
 
+_NONE: Final[frozenset[InstanceKey]] = frozenset()
+
+
 class Backend:
     """One revision, or one core Service: its instances, its line, its count."""
 
@@ -60,7 +63,7 @@ class Backend:
         self.meter: Meter | None = None  # None while nothing goes on
         self.failure: Failure | None = None
         self._retry_at = 0.0  # when another try is made, where there is a failure
-        self.drained: frozenset[InstanceKey] = frozenset()  # given nothing more, however ready their Pods say they are
+        self.drained = _NONE  # given nothing more, however ready their Pods say they are
         self.starting = ""  # what is known of instances on their way, for whoever gives up waiting
         self._throttler = throttler
 
@@ -161,7 +164,7 @@ class Backend:
         """These are ready; whatever else there was is given nothing more."""
         ready = {endpoint.key: endpoint for endpoint in endpoints}
         if self.drained:  # one that was not ready in between (frozen, say) may come back
-            self.drained = self.drained.intersection(ready)
+            self.drained = self.drained.intersection(ready) or _NONE
         wanted = {key: endpoint for key, endpoint in ready.items() if key not in self.drained}
         for key, instance in list(self.instances.items()):
             if key in wanted and wanted[key].address == instance.endpoint.address:

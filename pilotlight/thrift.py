@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from core.clock import Clock
-from core.store.feed import Freshness
 from core.tasks import Started
 
 LOOK_EVERY_S = 2.0
@@ -21,10 +20,10 @@ LOOK_EVERY_S = 2.0
 class Settling(Protocol):
     """A store of this machine."""
 
-    freshness: Freshness
-
     @property
     def resource_version(self) -> int: ...
+
+    def settle(self) -> None: ...
 
 
 class Thrift:
@@ -43,7 +42,7 @@ class Thrift:
             if newest != seen:
                 seen, is_small = newest, False
             elif not is_small:
-                self._store.freshness.settle()
+                self._store.settle()
                 self._trim()
                 is_small = True
 

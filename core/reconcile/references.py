@@ -26,6 +26,8 @@ class References:
     def set(self, referrer: ObjectKey, referents: Iterable[Referent]) -> None:
         """All that it refers to from now on; nothing: it is forgotten."""
         before, after = set(self._by_referrer.get(referrer, ())), set(referents)
+        if before == after:
+            return  # what is kept stays the same objects in both directions
         for referent in before - after:
             self._by_referent.discard(referent, referrer)
         for referent in after - before:

@@ -22,6 +22,9 @@ _BUSY_S = 5.0
 # What the WAL may keep on disk after a checkpoint; SQLite never shrinks it otherwise.
 _WAL_BYTES = 8 * 1024 * 1024
 
+# Rows are read once, when the file is opened; afterwards SQLite needs the pages that a write touches, and no more.
+_CACHE_KIB = 256
+
 _COLUMNS = "kind, namespace, name, version, data, checksum"
 _PUT = """
 insert into objects (kind, namespace, name, version, data, checksum) values (?, ?, ?, ?, ?, ?)
@@ -173,7 +176,8 @@ def _connect(path: Path, bytes_max: int | None) -> sqlite3.Connection:
         if found > FORMAT:
             message = f"{path} was written by a newer Pilotlight (format {found}, this one reads {FORMAT}): upgrade"
             raise PermanentError(message, reason="StoreTooNew")
-        for pragma in ("journal_mode = wal", "synchronous = full", f"journal_size_limit = {_WAL_BYTES}"):
+        journal = ("journal_mode = wal", "synchronous = full", f"journal_size_limit = {_WAL_BYTES}")
+        for pragma in (*journal, f"cache_size = -{_CACHE_KIB}"):
             connection.execute(f"pragma {pragma}")
         if bytes_max is not None:
             page_bytes = connection.execute("pragma page_size").fetchone()[0]

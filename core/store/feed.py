@@ -21,6 +21,9 @@ from core.store.table import Packing, Version
 # What a watcher that was away may have missed. Old versions live only here, so bytes are bounded as well as changes.
 RING_CHANGES_MAX = 1024
 RING_BYTES_MAX = 512 * 1024
+# What is kept of it when nothing has been written for a while, and whoever watches has read it all: for those who come
+# back. kube-apiserver's watch cache may shrink to 100 (defaultLowerBoundCapacity).
+RING_SETTLED = 128
 # Watchers that keep up share one parsed object per change; these many, over all kinds, stay parsed.
 FRESH_MAX = 128
 
@@ -117,6 +120,10 @@ class Feed:
             self._trimming = True
             asyncio.get_running_loop().call_soon(self._trim)
 
+    def settle(self) -> None:
+        """Nothing has changed for a while."""
+        self._drop(len(self._changes) - RING_SETTLED)
+
     def close(self) -> None:
         """Ends every watch, once it has read what there is."""
         self.closed = True
@@ -139,14 +146,20 @@ class Feed:
     def _trim(self) -> None:
         """Down to seven eighths of the bounds, so that the list is moved once in many changes; keeps the newest."""
         self._trimming = False
-        count, last = 0, len(self._changes) - 1
+        count, last, size = 0, len(self._changes) - 1, self._bytes
         surplus = len(self._changes) - RING_CHANGES_MAX * 7 // 8
-        while count < last and (count < surplus or self._bytes > RING_BYTES_MAX * 7 // 8):
-            self._bytes -= self._changes[count].size
+        while count < last and (count < surplus or size > RING_BYTES_MAX * 7 // 8):
+            size -= self._changes[count].size
             count += 1
-        if count == 0:
-            return  # one change that alone is larger than the bound
-        self.floor = self._changes[count - 1].resource_version
+        self._drop(count)
+
+    def _drop(self, count: int) -> None:
+        """The oldest so many."""
+        if count <= 0:
+            return  # one change that alone is larger than the bound, say
+        gone = self._changes[:count]
+        self.floor = gone[-1].resource_version
+        self._bytes -= sum(change.size for change in gone)
         del self._changes[:count]
         self._first += count
 

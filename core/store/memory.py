@@ -48,9 +48,9 @@ class MemoryStore:
     def __init__(self, kinds: Sequence[Kind[Any]], clock: Clock) -> None:
         self._clock = clock
         self._version = 0
-        self.freshness = Freshness()
+        self._freshness = Freshness()
         self._shelves = {kind: Shelf() for kind in kinds}
-        self._feeds = {kind: Feed(0, self.freshness, shelf.packing) for kind, shelf in self._shelves.items()}
+        self._feeds = {kind: Feed(0, self._freshness, shelf.packing) for kind, shelf in self._shelves.items()}
         self._owners = OwnerIndex()
         self._writes = 0
 
@@ -61,6 +61,12 @@ class MemoryStore:
         """Ends every watch."""
         for feed in self._feeds.values():
             feed.close()
+
+    def settle(self) -> None:
+        """Nothing has been written for a while: what was written last is kept small from now on."""
+        self._freshness.settle()
+        for feed in self._feeds.values():
+            feed.settle()
 
     @property
     def resource_version(self) -> int:
@@ -104,7 +110,7 @@ class MemoryStore:
     async def create(self, kind: Kind[Any], obj: Json) -> Json:
         named = bool(key_in(kind, obj).name)
         for _ in range(_NAME_ATTEMPTS):
-            plan = plan_create(kind, obj, self._birth())
+            plan = plan_create(kind, obj, _birth(self._clock.wall()))
             key = key_in(kind, plan.obj)
             if self._newest(kind, key) is None:
                 return await self._carry_out(kind, key, None, plan)
@@ -186,8 +192,9 @@ class MemoryStore:
         self._version += 1
         return self._version
 
-    def _birth(self) -> Birth:
-        identity = uuid.uuid4()
-        letters = len(SUFFIX_ALPHABET)
-        suffix = "".join(SUFFIX_ALPHABET[byte % letters] for byte in identity.bytes[:5])
-        return Birth(str(identity), suffix, self._clock.wall())
+
+def _birth(now: float) -> Birth:
+    identity = uuid.uuid4()
+    letters = len(SUFFIX_ALPHABET)
+    suffix = "".join(SUFFIX_ALPHABET[byte % letters] for byte in identity.bytes[:5])
+    return Birth(str(identity), suffix, now)

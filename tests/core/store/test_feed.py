@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.errors import Expired
 from core.store.base import EventType
-from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, Change, Feed, Freshness, Watcher
+from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, RING_SETTLED, Change, Feed, Freshness, Watcher
 from core.store.table import Packing, Version
 
 
@@ -85,6 +85,19 @@ def test_before_the_floor_there_is_nothing() -> None:
     with pytest.raises(Expired):
         feed.position_after(99, 100)
     assert feed.position_after(100, 100) == feed.end
+
+
+def test_when_it_is_quiet_the_newest_are_kept() -> None:
+    feed = Feed(0, Freshness(), Packing())
+    publish_all(feed, dict.fromkeys(range(1, 3 * RING_SETTLED), 10))
+    feed.settle()
+    assert kept(feed) == list(range(2 * RING_SETTLED, 3 * RING_SETTLED))
+    assert feed.floor == 2 * RING_SETTLED - 1
+    with pytest.raises(Expired):
+        feed.position_after(feed.floor - 1, 3 * RING_SETTLED)
+    feed.settle()
+    assert len(kept(feed)) == RING_SETTLED
+    assert feed._bytes == RING_SETTLED * 10
 
 
 def test_only_the_last_few_stay_parsed() -> None:
