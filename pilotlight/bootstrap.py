@@ -10,7 +10,7 @@ from typing import Any
 from core.apiserver.namespaces import make_namespace
 from core.errors import AlreadyExists
 from core.resources.core_services import CORE_SERVICE, ENDPOINTS
-from core.resources.core_v1 import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
+from core.resources.core_v1 import CONFIG_MAP, NAMESPACE
 from core.resources.crds import CUSTOM_RESOURCE_DEFINITION, definitions
 from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
 from core.resources.kinds import SERVED
@@ -28,8 +28,6 @@ async def bootstrap(store: Store, gateway_port: int) -> None:
     """Creates what is missing; what a user changed stays as it is. The gateway's Service follows its port."""
     for name in NAMESPACES:
         await _create_once(store, NAMESPACE, make_namespace(name))
-        account = {"metadata": {"name": "default", "namespace": name}}
-        await _create_once(store, SERVICE_ACCOUNT, account)
     for config_map in config_maps():
         await _create_once(store, CONFIG_MAP, config_map)
     for definition in definitions(SERVED):

@@ -24,6 +24,7 @@ from core.reconcile.controller import Controller
 from core.reconcile.events import EventExpiry, Recorder
 from core.reconcile.garbage import GarbageCollector
 from core.reconcile.namespaces import NamespaceController
+from core.reconcile.service_accounts import ServiceAccountController
 from core.resources.kinds import KINDS, SERVED
 from core.resources.meta import Json
 from core.stats import Backlogs, StatisticBus
@@ -133,6 +134,7 @@ def make_house(
         *scaling.controllers,
         ("garbage", GarbageCollector(store, KINDS, clock).run),
         ("namespaces", NamespaceController(store, KINDS, clock).run),
+        ("service-accounts", ServiceAccountController(store, clock).run),
         ("events", EventExpiry(store, clock).run),
         ("thrift", Thrift(store, clock).run),
     ]
