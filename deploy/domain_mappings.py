@@ -80,9 +80,16 @@ def goes_with(claim: Json, namespace: str) -> bool:
 
 
 def mark_tls(conditions: Conditions, mapping: Json) -> None:
-    unused = "spec.tls is not used: the gateway serves plain HTTP"
-    message = unused if mapping["spec"].get("tls") else "external-domain-tls is not enabled"
-    conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", message)
+    if mapping["spec"].get("tls"):
+        message = "the gateway serves plain HTTP: a proxy before it must have the certificate"
+        conditions.mark_true(CERTIFICATE_PROVISIONED, "TLS certificate was provided externally", message)
+    else:
+        conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", "external-domain-tls is not enabled")
+
+
+def scheme(mapping: Json, network: NetworkSettings) -> str:
+    """By which the domain is called: who gives a certificate has it served."""
+    return "https" if mapping["spec"].get("tls") else network.default_external_scheme
 
 
 def target_host(mapping: Json, target: Json | None) -> str | Unresolved:
@@ -147,10 +154,11 @@ def make_ingress(mapping: Json, host: str, network: NetworkSettings) -> Json:
     }
 
 
-def make_status(mapping: Json, conditions: Conditions, url: str) -> Json:
+def make_status(mapping: Json, conditions: Conditions, url: str, address: str) -> Json:
+    """`address` is the gateway's own, which asks no proxy."""
     return {
         "conditions": conditions.to_json(),
         "observedGeneration": mapping["metadata"].get("generation"),
         "url": url,
-        "address": {"url": url},
+        "address": {"url": address},
     }

@@ -30,7 +30,7 @@ from core.resources.pods import POD
 from core.resources.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from core.resources.serving import CONFIGURATION, DOMAIN_MAPPING, REVISION, ROUTE, SERVICE
 from core.resources.sinks import JOB_SINK, KAFKA_SINK
-from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, SINK_BINDING
+from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, PING_SOURCE_V1BETA2, SINK_BINDING
 from core.resources.sources_kafka import KAFKA_SOURCE, KAFKA_SOURCE_V1BETA1
 from core.resources.sources_rabbitmq import RABBITMQ_BROKER_CONFIG, RABBITMQ_SOURCE
 from core.resources.workloads import DEPLOYMENT
@@ -91,6 +91,7 @@ SERVED: tuple[Kind[Any], ...] = (
     EVENT_V1,
     EVENT_TYPE_V1BETA2,
     EVENT_TYPE_V1BETA1,
+    PING_SOURCE_V1BETA2,
     KAFKA_SOURCE_V1BETA1,
     HORIZONTAL_POD_AUTOSCALER_V1,
 )

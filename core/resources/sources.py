@@ -7,6 +7,7 @@ SinkBinding tells containers that run anyway where to send. Types, kinds and con
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 from pydantic import Field
@@ -21,7 +22,7 @@ from core.resources.eventing_labels import SOURCES_GROUP, WEBHOOK
 from core.resources.eventing_options import PingOptions
 from core.resources.eventing_rules import warn_of
 from core.resources.fields import doc
-from core.resources.meta import Column, Kind, Model, Resource
+from core.resources.meta import Column, Conversion, Kind, Model, Resource
 from core.resources.pods import PodTemplate
 from core.resources.selectors import LabelSelectorModel
 
@@ -137,6 +138,10 @@ PING_SOURCE: Kind[PingSource] = Kind(
     merge_patch_only=True,
     webhook=WEBHOOK,
 )
+PING_SOURCE_V1BETA2: Kind[PingSource] = dataclasses.replace(
+    PING_SOURCE, version="v1beta2", conversion=Conversion(PING_SOURCE)
+)
+"""As `kn` writes it: the same in all but its name."""
 CONTAINER_SOURCE: Kind[ContainerSource] = Kind(
     group=SOURCES_GROUP,
     version="v1",
@@ -145,7 +150,7 @@ CONTAINER_SOURCE: Kind[ContainerSource] = Kind(
     model=ContainerSource,
     categories=CATEGORIES,
     columns=(SINK_COLUMN, AGE, *READY),
-    default=rules.default_source,
+    default=rules.default_container_source,
     validate=rules.validate_container_source,
     warn=rules.warn_container_source,
     merge_patch_only=True,

@@ -30,7 +30,7 @@ EVERY_MINUTE: Final = "* * * * *"
 
 
 def default_source(obj: Json, context: AdmissionContext) -> None:
-    """What all sources have alike; the `default` hook of ContainerSource."""
+    """What all sources have alike."""
     default_destination(obj.setdefault("spec", {}).get("sink"), obj["metadata"].get("namespace", ""))
     stamp_user(obj, context, labels.SOURCES_GROUP)
 
@@ -92,6 +92,14 @@ def _check_json(spec: Json, data: bytes, field: str) -> Errors:
     except orjson.JSONDecodeError as error:
         return invalid(error, field)
     return []
+
+
+def default_container_source(obj: Json, context: AdmissionContext) -> None:
+    """Containers without a name are numbered, as `kn source container create` leaves it to the server."""
+    pod = (obj.setdefault("spec", {}).get("template") or {}).get("spec") or {}
+    for index, container in enumerate(pod.get("containers") or ()):
+        container["name"] = container.get("name") or f"{obj['metadata'].get('name', '')}-{index}"
+    default_source(obj, context)
 
 
 def validate_container_source(obj: Json, context: AdmissionContext) -> Sequence[FieldError]:

@@ -52,7 +52,6 @@ class DomainMappingReconciler:
         self._mappings.add(key)
         network = await self._world.settings.network()
         conditions = domain_mappings.begin(mapping, self._world.now())
-        url = self._world.hosts.public_url(key.name, network.default_external_scheme)
         claim = await self._claim(key, mapping, network)
         is_owner = domain_mappings.mark_claim(conditions, mapping, claim)
         domain_mappings.mark_tls(conditions, mapping)
@@ -68,7 +67,9 @@ class DomainMappingReconciler:
             conditions.mark_true(domain_mappings.INGRESS_READY)
         elif not is_owner and stored is not None and is_controlled_by(stored, mapping):
             await self._world.delete(INGRESS, ingress_key)
-        status = domain_mappings.make_status(mapping, conditions, url)
+        hosts = self._world.hosts
+        url = hosts.public_url(key.name, domain_mappings.scheme(mapping, network))
+        status = domain_mappings.make_status(mapping, conditions, url, hosts.public_url(key.name))
         await self._world.write_status(DOMAIN_MAPPING, mapping, status)
 
     async def _claim(self, key: ObjectKey, mapping: Json, network: NetworkSettings) -> Json | None:

@@ -146,7 +146,7 @@ def test_a_host_that_cannot_be(tag: str) -> None:
 
 
 def test_the_scheme_can_be_set() -> None:
-    assert naming(default_external_scheme="https").url(route(), "", PUBLIC) == "https://hello.default.example.com:8080"
+    assert naming(default_external_scheme="https").url(route(), "", PUBLIC) == "https://hello.default.example.com"
     assert naming(default_external_scheme="https").url(route(), "", LOCAL).startswith("http://hello.default.svc")
 
 

@@ -64,8 +64,10 @@ def test_a_deleted_one_comes_back_but_no_other_one_and_not_in_a_namespace_that_e
             await world.create_account("other", name)
         async with world.running():
             assert await world.accounts() == {
-                **{"ending/default": False, "ending/other": True},
-                **{"here/default": False, "here/other": True},
+                "ending/default": False,
+                "ending/other": True,
+                "here/default": False,
+                "here/other": True,
             }
             await world.store.delete(NAMESPACE, "ending")  # held by its finalizer
             for account in ("default", "other"):

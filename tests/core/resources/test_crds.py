@@ -38,6 +38,8 @@ def test_one_version_is_stored_and_all_are_served() -> None:
     assert [version["name"] for version in versions if version["storage"]] == ["v1beta3"]
     assert {version["name"] for version in versions} == {"v1beta1", "v1beta2", "v1beta3"}
     assert ALL["eventtypes.eventing.knative.dev"]["status"]["storedVersions"] == ["v1beta3"]
+    pings = ALL["pingsources.sources.knative.dev"]["spec"]["versions"]
+    assert {version["name"]: version["storage"] for version in pings} == {"v1": True, "v1beta2": False}
 
 
 def test_kn_finds_sources_and_channels_by_their_labels() -> None:

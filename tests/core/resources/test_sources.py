@@ -27,6 +27,13 @@ def test_what_sources_get() -> None:
     assert (watch["mode"], watch["serviceAccountName"]) == ("Reference", "default")
 
 
+def test_containers_without_a_name_are_numbered() -> None:
+    """`kn source container create` sends none."""
+    containers = [{"image": "x:1"}, {"image": "x:2", "name": "mine"}, {"image": "x:3", "name": ""}]
+    found = admitted(CONTAINER_SOURCE, document({"sink": SINK, "template": {"spec": {"containers": containers}}}))
+    assert [each["name"] for each in found["spec"]["template"]["spec"]["containers"]] == ["x-0", "mine", "x-2"]
+
+
 NOWHERE = "expected at least one, got none: spec.sink.ref, spec.sink.uri"
 
 
@@ -84,7 +91,7 @@ NOWHERE = "expected at least one, got none: spec.sink.ref, spec.sink.uri"
         pytest.param(
             CONTAINER_SOURCE,
             {"sink": SINK, "template": {"spec": {"containers": [{}]}}},
-            "missing field(s): spec.template.spec.containers[0].image, spec.template.spec.containers[0].name",
+            "missing field(s): spec.template.spec.containers[0].image",
             id="bare container",
         ),
         pytest.param(

@@ -306,9 +306,10 @@ async def test_a_domain(platform: Platform) -> None:
     await platform.apply(DOMAIN_MAPPING, mapping("tls.example.com", tls={"secretName": "mine"}))
     assert await platform.condition(DOMAIN_MAPPING, "tls.example.com", "CertificateProvisioned") == (
         "True",
-        "TLSNotEnabled",
+        "TLS certificate was provided externally",
     )
-    assert (await platform.get(DOMAIN_MAPPING, "tls.example.com"))["status"]["url"] == "http://tls.example.com:8080"
+    status = (await platform.get(DOMAIN_MAPPING, "tls.example.com"))["status"]
+    assert (status["url"], status["address"]["url"]) == ("https://tls.example.com", "http://tls.example.com:8080")
     await platform.memory.delete(DOMAIN_MAPPING, "www.example.com", NAMESPACE)
     await platform.settle(3)
     assert not await platform.exists(INGRESS, "www.example.com")
