@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ class Groundwork:
         self._planned: Planned | None = None
         self._mounted: frozenset[Source] = frozenset()
         self._outdated = False  # what is being planned
+        self._news = asyncio.Event()
         self.blocked: Waiting | None = None
         self.sandbox: Sandbox | None = None
 
@@ -117,6 +119,10 @@ class Groundwork:
         except (StartError, OSError) as error:
             self._reporter.event("Warning", "FailedMount", str(error))
 
+    def look_again(self) -> None:
+        """Something that it may wait for has changed."""
+        self._news.set()
+
     async def _wait_blocked(self, error: StartError) -> None:
         before = self.blocked
         self.blocked = Waiting(error.reason, error.message, self._clock.wall() + REPLAN_S)
@@ -126,4 +132,9 @@ class Groundwork:
             else:
                 self._reporter.event("Warning", "Failed", f"Error: {error.message}")
             self._reporter.touch(True)
-        await self._clock.sleep(REPLAN_S)
+        self._news.clear()
+        async with asyncio.TaskGroup() as group:
+            waits = [group.create_task(each) for each in (self._clock.sleep(REPLAN_S), self._news.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()

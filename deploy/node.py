@@ -20,6 +20,7 @@ from core.errors import Expired
 from core.reconcile.events import Recorder
 from core.resources.meta import Json, Kind
 from core.resources.pods import POD
+from core.resources.storage import PERSISTENT_VOLUME_CLAIM
 from core.stats import ContainerUsage, InstanceKey, InstanceLoads
 from core.store.base import EventType, Store
 from core.tasks import Started
@@ -59,6 +60,7 @@ class Node:
         async with asyncio.TaskGroup() as group:
             for word, kind in KINDS.items():
                 group.create_task(self._keep_fresh(word, kind), name=f"volumes of {word}s")
+            group.create_task(self._follow_claims(), name="claims")
             while True:
                 try:
                     await self._follow(group, started)
@@ -102,6 +104,22 @@ class Node:
             except Expired:
                 for loop in tuple(self._loops.values()):
                     await loop.ground.refresh()
+
+    async def _follow_claims(self) -> None:
+        """Whoever waits for a claim goes on when it has its volume. One that is missed is looked for again anyway."""
+        while True:
+            try:
+                async with self._store.watch(PERSISTENT_VOLUME_CLAIM) as changes:
+                    async for event in changes:
+                        if event.type is not EventType.BOOKMARK:
+                            self._look_again(event.object["metadata"]["namespace"])
+            except Expired:
+                continue
+
+    def _look_again(self, namespace: str) -> None:
+        for loop in self._loops.values():
+            if loop.instance.namespace == namespace:
+                loop.ground.look_again()
 
     async def _refresh(self, source: Source, namespace: str) -> None:
         for loop in tuple(self._loops.values()):

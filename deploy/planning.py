@@ -19,8 +19,10 @@ from core.resources.core_v1 import CONFIG_MAP, SECRET, SERVICE_ACCOUNT
 from core.resources.meta import Json, Kind
 from core.resources.pods import POD, Pod
 from core.resources.serving_podspec import runtime_class
+from core.resources.storage import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from core.store.base import Store
 from deploy import podsources
+from deploy.claimed import ClaimedFolder, claims_of, folder_of
 from deploy.podfields import CONFIG_ERROR, Machine
 from deploy.podplan import Places, Planned, plan_pod
 from deploy.podsources import Source, Sources
@@ -83,13 +85,22 @@ class Planner:
     async def _fetch(self, pod: Pod) -> Sources:
         wanted = sorted(podsources.needed(pod.spec), key=lambda source: (source.kind, source.name))
         data = await asyncio.gather(*(self._data(source, pod.namespace) for source in wanted))
-        return Sources(
-            pod.namespace, {source: each for source, each in zip(wanted, data, strict=True) if each is not None}
-        )
+        found = {source: each for source, each in zip(wanted, data, strict=True) if each is not None}
+        claims = {name: await self._claimed(name, pod.namespace) for name in claims_of(pod.spec)}
+        return Sources(pod.namespace, found, claims)
 
     async def _data(self, source: Source, namespace: str) -> dict[str, bytes] | None:
+        obj = await self._find(KINDS[source.kind], source.name, namespace)
+        return None if obj is None else podsources.data_of(obj)
+
+    async def _claimed(self, name: str, namespace: str) -> ClaimedFolder:
+        claim = await self._find(PERSISTENT_VOLUME_CLAIM, name, namespace)
+        volume = (claim or {}).get("spec", {}).get("volumeName")
+        return folder_of(name, claim, await self._find(PERSISTENT_VOLUME, volume, "") if volume else None)
+
+    async def _find(self, kind: Kind[Any], name: str, namespace: str) -> Json | None:
         try:
-            return podsources.data_of(await self._store.get(KINDS[source.kind], source.name, namespace))
+            return await self._store.get(kind, name, namespace)
         except NotFound:
             return None
 

@@ -18,10 +18,11 @@ from core.resources.quantities import milli_units, whole_units
 from core.resources.serving_labels import REVISION_LABEL
 from core.resources.serving_podspec import DEFAULT_PORT
 from core.stats import InstanceKey
+from deploy.claimed import ClaimedFolder
 from deploy.environment import make_environment
 from deploy.podfields import CONFIG_ERROR, Machine
 from deploy.podsources import Sources, registry_auth
-from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, PlannedVolume, plan_volumes
+from deploy.podvolumes import ClaimVolume, EmptyVolume, FilesVolume, HostVolume, PlannedVolume, plan_volumes
 from deploy.probing import probed_ports
 from deploy.runtimes.base import LAST_WORDS_PATH, ContainerPlan, Identity, Limits, Mount, PodPlan, StartError
 
@@ -50,6 +51,7 @@ class Planned:
     files: Mapping[Path, FilesVolume] = field(default_factory=dict)
     live: Mapping[Path, FilesVolume] = field(default_factory=dict)
     empty: Mapping[Path, EmptyVolume] = field(default_factory=dict)
+    claimed: Mapping[Path, ClaimedFolder] = field(default_factory=dict)  # not the Pod's: they only must be there
 
 
 def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: Places) -> Planned:
@@ -83,7 +85,7 @@ def plan_pod(pod: Json, typed: Pod, sources: Sources, machine: Machine, places: 
         port_is_fixed=not is_revision(typed),
         other_ports=others,
     )
-    return Planned(plan, volumes.files, volumes.live, volumes.empty)
+    return Planned(plan, volumes.files, volumes.live, volumes.empty, volumes.claimed)
 
 
 def is_revision(pod: Pod) -> bool:
@@ -190,6 +192,7 @@ class _Volumes:
         self._planned, self._places, self._scratch = planned, places, scratch
         self.files: dict[Path, FilesVolume] = {}
         self.live: dict[Path, FilesVolume] = {}
+        self.claimed: dict[Path, ClaimedFolder] = {}
         self.empty = {self._own(name): each for name, each in planned.items() if isinstance(each, EmptyVolume)}
 
     def mount(self, mount: VolumeMount, env: Mapping[str, str]) -> Mount:
@@ -204,7 +207,8 @@ class _Volumes:
             if not volume.has(below):
                 raise StartError(CONFIG_ERROR, f'subPath "{below}" is not in volume "{mount.name}"')
             return Mount(folder / below, mount.mount_path)
-        return Mount(folder / below, mount.mount_path, bool(mount.read_only), folder if below else None)
+        read_only = bool(mount.read_only) or (isinstance(volume, ClaimVolume) and volume.read_only)
+        return Mount(folder / below, mount.mount_path, read_only, folder if below else None)
 
     def _folder(self, name: str, volume: PlannedVolume, below: str) -> Path:
         match volume:
@@ -218,6 +222,9 @@ class _Volumes:
                 folder = self._own(name)
             case HostVolume():
                 folder = Path(volume.path)
+            case ClaimVolume():
+                folder = volume.folder.path
+                self.claimed[folder] = volume.folder
         return folder
 
     def _own(self, name: str) -> Path:

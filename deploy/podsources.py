@@ -1,6 +1,6 @@
-"""The Secrets and ConfigMaps that a Pod takes from: which it names, and their keys. Pure.
+"""What a Pod takes from: the Secrets and ConfigMaps that it names, and their keys; the folders of its claims. Pure.
 
-`deploy/node` fetches what `needed` names; `environment` and `podvolumes` read from `Sources`.
+`deploy/planning` fetches what `needed` names; `environment` and `podvolumes` read from `Sources`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import orjson
 
 from core.resources.meta import Json
 from core.resources.pods import PodSpec
+from deploy.claimed import ClaimedFolder
 from deploy.podfields import CONFIG_ERROR
 from deploy.runtimes.base import StartError
 
@@ -34,6 +35,7 @@ class Sources:
 
     namespace: str
     found: Mapping[Source, Mapping[str, bytes]] = field(default_factory=dict)
+    claims: Mapping[str, ClaimedFolder] = field(default_factory=dict)  # by name: all that the Pod names
 
     def all(self, source: Source, optional: bool | None) -> Mapping[str, bytes]:
         """Every key; nothing for a missing one that is optional. StartError in the kubelet's words."""

@@ -1,4 +1,5 @@
-"""A Pod's volumes as folders: which files with which content and mode, or an empty one, or one of the host. Pure.
+"""A Pod's volumes as folders: which files with which content and mode, or an empty one, one of a
+claim, or one of the host. Pure.
 
 `deploy/volume_files` writes them. Files are kept by where they come from, or by their content, so that Pods of one
 template see the same folder, and a runtime can prepare it before there is a Pod.
@@ -25,6 +26,7 @@ from core.resources.volumes import (
     Volume,
     VolumeProjection,
 )
+from deploy.claimed import ClaimedFolder
 from deploy.podfields import CONFIG_ERROR, Machine, read_field, read_resource
 from deploy.podsources import CONFIG_MAP, SECRET, Source, Sources
 from deploy.runtimes.base import StartError
@@ -80,7 +82,15 @@ class HostVolume:
     path: str
 
 
-PlannedVolume: TypeAlias = FilesVolume | EmptyVolume | HostVolume
+@dataclass(frozen=True, slots=True)
+class ClaimVolume:
+    """The folder of a PersistentVolumeClaim."""
+
+    folder: ClaimedFolder
+    read_only: bool = False
+
+
+PlannedVolume: TypeAlias = FilesVolume | EmptyVolume | HostVolume | ClaimVolume
 
 
 def plan_volumes(spec: PodSpec, pod: Json, sources: Sources, machine: Machine) -> dict[str, PlannedVolume]:
@@ -115,6 +125,8 @@ def _plan(volume: Volume, reader: _Reader, group: int | None) -> PlannedVolume:
         return EmptyVolume(group, str(volume.empty_dir.size_limit or ""))
     if volume.host_path is not None:
         return HostVolume(volume.host_path.path)
+    if (claim := volume.persistent_volume_claim) is not None:
+        return ClaimVolume(reader.sources.claims[claim.claim_name], bool(claim.read_only))
     if (secret := volume.secret) is not None:
         data = reader.sources.all(Source(SECRET, secret.secret_name or ""), secret.optional)
         return FilesVolume(_chosen(data, secret.items, secret.default_mode, secret.optional), group)
@@ -129,7 +141,9 @@ def _plan(volume: Volume, reader: _Reader, group: int | None) -> PlannedVolume:
             files |= {file.path: file for file in reader.projection(projection, projected.default_mode)}
         return FilesVolume(tuple(files.values()), group)
     kind = next(iter(volume.to_json().keys() - {"name"}), "no source")
-    raise StartError(CONFIG_ERROR, f"{kind} is not available on one machine; use emptyDir or hostPath")
+    raise StartError(
+        CONFIG_ERROR, f"{kind} is not available on one machine; use emptyDir, persistentVolumeClaim or hostPath"
+    )
 
 
 class _Reader:

@@ -15,13 +15,13 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from deploy.claim_folders import EVERYBODY, check_folders
 from deploy.podfields import CONFIG_ERROR
 from deploy.podplan import Planned
 from deploy.podvolumes import FilesVolume
 from deploy.runtimes.base import ContainerPlan, Mount, StartError
 
 IN_FORCE = "..data"
-EVERYBODY = 0o777  # as the kubelet makes an emptyDir: any user of the Pod may write
 
 
 class VolumeFiles:
@@ -36,7 +36,8 @@ class VolumeFiles:
         self._root.mkdir(parents=True, mode=0o755)
 
     def take(self, planned: Planned) -> None:
-        """Makes every folder of the plan; to be given back once."""
+        """Makes every folder of the plan; to be given back once. StartError where one of a claim is not there."""
+        check_folders(planned.claimed)
         for folder, volume in planned.files.items():
             if not self._users[folder]:
                 _write(folder, volume)

@@ -1,5 +1,5 @@
-"""What every platform holds from its first second: namespaces, the config-* maps, the definitions of its kinds, and the
-gateway as a core Service."""
+"""What every platform holds from its first second: namespaces, the config-* maps, the definitions of its kinds, the
+default StorageClass, and the gateway as a core Service."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from core.resources.crds import CUSTOM_RESOURCE_DEFINITION, definitions
 from core.resources.discovery_v1 import ENDPOINT_SLICE, SERVICE_NAME_LABEL
 from core.resources.kinds import SERVED
 from core.resources.meta import Json, Kind
+from core.resources.storage import STORAGE_CLASS
 from core.settings.config_maps import CONFIG_MAPS, SYSTEM_NAMESPACE, config_map_of
 from core.settings.eventing import EVENTING_NAMESPACE
 from core.store.base import Store
+from deploy.claims import standard_class
 
 NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE, EVENTING_NAMESPACE)
 GATEWAY_SERVICE = "pilotlight-gateway"
@@ -32,6 +34,7 @@ async def bootstrap(store: Store, gateway_port: int) -> None:
         await _create_once(store, CONFIG_MAP, config_map)
     for definition in definitions(SERVED):
         await _create_once(store, CUSTOM_RESOURCE_DEFINITION, definition)
+    await _create_once(store, STORAGE_CLASS, standard_class())
     await _create_once(store, CORE_SERVICE, broker_ingress())
     service = gateway_service(gateway_port)
     await _create_once(store, CORE_SERVICE, service)

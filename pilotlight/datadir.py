@@ -50,6 +50,11 @@ class DataDir:
         return self.root / "functions"
 
     @property
+    def claims(self) -> Path:
+        """The folders of PersistentVolumeClaims: users' data, which outlives everything else here."""
+        return (self.root / "claims").absolute()
+
+    @property
     def platform_log(self) -> Path:
         return self.root / "platform.log"
 

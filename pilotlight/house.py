@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from starlette.applications import Starlette
 
@@ -32,12 +33,14 @@ from core.store.sqlite import SqliteStore
 from core.tasks import Service, run_together
 from deploy import preparation
 from deploy.controllers import deployment, job
+from deploy.controllers.claims import ClaimReconciler
 from deploy.controllers.config import LiveSettings
 from deploy.controllers.deployment import DeploymentReconciler
 from deploy.controllers.endpoints import EndpointsReconciler
 from deploy.controllers.job import JobReconciler
 from deploy.controllers.registry import make_controllers
 from deploy.controllers.serverless_services import ServerlessServiceReconciler
+from deploy.controllers.volumes import VolumeReconciler
 from deploy.controllers.world import World
 from deploy.local_images import LocalImages
 from deploy.logs import PodLogs
@@ -61,6 +64,7 @@ from pilotlight.listeners import Addresses
 from pilotlight.scaling_admission import ScalingAdmission
 from pilotlight.scaling_console import ScalingConsole
 from pilotlight.scaling_wing import make_scaling
+from pilotlight.storage_admission import StorageAdmission
 from pilotlight.thrift import Thrift
 from pilotlight.top import Top
 
@@ -114,7 +118,7 @@ def make_house(
     preparing = Preparation(store, planner, node.volumes)
     serverless = ServerlessServiceReconciler(store, clock)
     local = [
-        *make_local_controllers(store, clock, activator, recorder),
+        *make_local_controllers(store, clock, activator, recorder, data_dir.claims),
         Controller("serverlessservices", store, serverless, serverless.watches, clock),
         Controller("preparation", store, preparing, preparation.WATCHES, clock),
     ]
@@ -139,7 +143,7 @@ def make_house(
         ("thrift", Thrift(store, clock).run),
     ]
     logs = PodLogs(store, clock, planner.places)
-    judges = ScalingAdmission(store).judges
+    judges = {**ScalingAdmission(store).judges, **StorageAdmission(store).judges}
     backend = Backend(VersionedStore(store), SERVED, clock, settings.current, logs, eventing.mutate, NAMESPACES, judges)
     replays = Replays(eventing.plane, eventing.log, eventing.plane.parts)
     events = EventConsole(store, clock, eventing.log, eventing.plane, eventing.chronicle, replays, backend.closing)
@@ -158,15 +162,18 @@ def make_runtimes(clock: Clock, data_dir: DataDir, hosts_file: HostsFile) -> Map
 
 
 def make_local_controllers(
-    store: SqliteStore, clock: Clock, activator: Activator, recorder: Recorder
+    store: SqliteStore, clock: Clock, activator: Activator, recorder: Recorder, claims: Path
 ) -> Sequence[Controller]:
-    """What Kubernetes itself does on a cluster."""
+    """What Kubernetes itself does on a cluster. `claims` takes the folders of PersistentVolumeClaims."""
     deployments = DeploymentReconciler(store, activator.loads, clock)
     services = EndpointsReconciler(store)
+    claiming = ClaimReconciler(store, clock, recorder, claims)
     return [
         Controller("deployments", store, deployments, deployment.WATCHES, clock),
         Controller("jobs", store, JobReconciler(store, clock, recorder), job.WATCHES, clock),
         Controller("endpoints", store, services, services.watches, clock),
+        Controller("claims", store, claiming, claiming.watches, clock),
+        Controller("volumes", store, VolumeReconciler(store, clock, recorder, claims), VolumeReconciler.watches, clock),
     ]
 
 

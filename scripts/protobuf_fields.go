@@ -23,6 +23,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -30,6 +31,8 @@ var roots = map[string]any{
 	"v1/Pod": corev1.Pod{}, "v1/Service": corev1.Service{}, "v1/Endpoints": corev1.Endpoints{},
 	"v1/Secret": corev1.Secret{}, "v1/ConfigMap": corev1.ConfigMap{}, "v1/Namespace": corev1.Namespace{},
 	"v1/ServiceAccount": corev1.ServiceAccount{}, "v1/Event": corev1.Event{},
+	"v1/PersistentVolumeClaim": corev1.PersistentVolumeClaim{}, "v1/PersistentVolume": corev1.PersistentVolume{},
+	"storage.k8s.io/v1/StorageClass": storagev1.StorageClass{},
 	"apps/v1/Deployment": appsv1.Deployment{}, "autoscaling/v1/Scale": autoscalingv1.Scale{},
 	"autoscaling/v1/HorizontalPodAutoscaler": autoscalingv1.HorizontalPodAutoscaler{},
 	"autoscaling/v2/HorizontalPodAutoscaler": autoscalingv2.HorizontalPodAutoscaler{}, "batch/v1/Job": batchv1.Job{},

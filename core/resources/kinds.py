@@ -33,6 +33,7 @@ from core.resources.sinks import JOB_SINK, KAFKA_SINK
 from core.resources.sources import API_SERVER_SOURCE, CONTAINER_SOURCE, PING_SOURCE, PING_SOURCE_V1BETA2, SINK_BINDING
 from core.resources.sources_kafka import KAFKA_SOURCE, KAFKA_SOURCE_V1BETA1
 from core.resources.sources_rabbitmq import RABBITMQ_BROKER_CONFIG, RABBITMQ_SOURCE
+from core.resources.storage import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from core.resources.workloads import DEPLOYMENT
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -44,6 +45,9 @@ KINDS: tuple[Kind[Any], ...] = (
     CORE_SERVICE,
     ENDPOINTS,
     EVENT,
+    PERSISTENT_VOLUME_CLAIM,
+    PERSISTENT_VOLUME,
+    STORAGE_CLASS,
     ROLE,
     CLUSTER_ROLE,
     ROLE_BINDING,

@@ -202,6 +202,8 @@ def _volume(volume: Json, path: str) -> list[FieldError]:
         errors.append(required(f"{path}.secret.secretName"))
     if "configMap" in volume and not volume["configMap"].get("name"):
         errors.append(required(f"{path}.configMap.name"))
+    if "persistentVolumeClaim" in volume and not volume["persistentVolumeClaim"].get("claimName"):
+        errors.append(required(f"{path}.persistentVolumeClaim.claimName"))
     for source in ("secret", "configMap"):
         errors += _each((volume.get(source) or {}).get("items"), f"{path}.{source}.items", _item)
     if "emptyDir" in volume and (limit := volume["emptyDir"].get("sizeLimit")) is not None:

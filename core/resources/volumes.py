@@ -45,6 +45,11 @@ class HostPathVolumeSource(Model):
     type: str | None = doc("What must be there, such as Directory or File.")
 
 
+class ClaimVolumeSource(Model):
+    claim_name: str = Field(default="", description="Name of the PersistentVolumeClaim, in the Pod's namespace.")
+    read_only: bool | None = doc("Whether no container may write to it.")
+
+
 class DownwardFile(Model):
     path: str = Field(description="Relative path of the file.")
     field_ref: FieldSelector | None = whole("A field of the Pod.")
@@ -97,9 +102,9 @@ class Volume(Model):
     secret: SecretVolumeSource | None = doc("Files from a Secret.")
     empty_dir: EmptyDirVolumeSource | None = doc("A folder that lives as long as the Pod.")
     host_path: HostPathVolumeSource | None = doc("A path of the host.")
+    persistent_volume_claim: ClaimVolumeSource | None = doc("A folder that outlives the Pod.")
     projected: ProjectedVolumeSource | None = doc("Several sources in one folder.")
     downward_api: DownwardVolumeSource | None = doc("Files from fields of the Pod.", alias="downwardAPI")
-    persistent_volume_claim: dict[str, Any] | None = unhonored("A claim on storage.")
     ephemeral: dict[str, Any] | None = unhonored("A claim made for this Pod.")
     image: dict[str, Any] | None = unhonored("Files of an OCI image.")
     csi: dict[str, Any] | None = unhonored("A CSI driver.")

@@ -2,8 +2,9 @@
 
 Source: knative.dev/serving/pkg/apis/config/features.go; the words are read in any case. Upstream closes most of them by
 default. Here a field is open where one machine honors it (init containers, sidecar probes, `fieldRef`, security
-contexts, host aliases; `runtimeClassName` chooses the runtime), and where it asks for nothing but a place to run: then
-it is accepted with a warning. What weakens isolation or needs a cluster's storage stays closed. Pure.
+contexts, host aliases, persistent volume claims; `runtimeClassName` chooses the runtime), and where it asks for nothing
+but a place to run: then it is accepted with a warning. What weakens isolation or needs storage that is no folder of
+this machine stays closed. Pure.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class FeatureSettings(Settings):
     volumes_mount_propagation: Flag = _flag(
         "kubernetes.podspec-volumes-mount-propagation", _OFF, "mountPropagation of a volume mount"
     )
-    persistent_volume_claim: Flag = _flag("kubernetes.podspec-persistent-volume-claim", _OFF, "volumes of a claim")
-    persistent_volume_write: Flag = _flag("kubernetes.podspec-persistent-volume-write", _OFF, "writing to those")
+    persistent_volume_claim: Flag = _flag("kubernetes.podspec-persistent-volume-claim", _ON, "volumes of a claim")
+    persistent_volume_write: Flag = _flag("kubernetes.podspec-persistent-volume-write", _ON, "writing to those")
     affinity: Flag = _flag("kubernetes.podspec-affinity", _ASK, "affinity")
     topology_spread_constraints: Flag = _flag(
         "kubernetes.podspec-topologyspreadconstraints", _ASK, "topologySpreadConstraints"

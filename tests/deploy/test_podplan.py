@@ -12,12 +12,13 @@ import pytest
 from core.resources.meta import Json
 from core.resources.pods import POD
 from core.stats import InstanceKey
+from deploy.claimed import ClaimedFolder
 from deploy.environment import make_environment
 from deploy.podfields import Machine, read_field
 from deploy.podplan import Places, Planned, plan_pod
 from deploy.podsources import Source, Sources, data_of, needed, registry_auth
 from deploy.podvolumes import EmptyVolume, FilesVolume, HostVolume, plan_volumes
-from deploy.runtimes.base import PORT_PLACEHOLDER, StartError
+from deploy.runtimes.base import PORT_PLACEHOLDER, Mount, StartError
 from deploy.volume_files import VolumeFiles
 from tests.support.pods import container, pod
 
@@ -179,13 +180,35 @@ def test_volumes_of_each_sort() -> None:
         ({"secret": {"secretName": "no"}}, 'secret "no" not found'),
         ({"configMap": {"name": "cfg", "items": [{"key": "Z", "path": "z"}]}}, "references non-existent config key: Z"),
         ({"configMap": {"name": "cfg", "items": [{"key": "A", "path": "../a"}]}}, "must be relative"),
-        ({"persistentVolumeClaim": {"claimName": "c"}}, "persistentVolumeClaim is not available on one machine"),
+        ({"nfs": {"server": "s", "path": "/"}}, "nfs is not available on one machine; use emptyDir, persistentVol"),
     ],
 )
 def test_volumes_that_cannot_be(volume: Json, message: str) -> None:
     with pytest.raises(StartError, match=message) as failure:
         volumes({"name": "v", **volume})
     assert failure.value.message.startswith('MountVolume.SetUp failed for volume "v" : '.replace(" :", ":"))
+
+
+def test_the_folder_of_a_claim_and_a_part_of_it() -> None:
+    folder = ClaimedFolder(Path("/data/claims/a"), "Directory")
+    claim = {"claimName": "data"}
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": claim},
+        {"name": "look", "persistentVolumeClaim": {**claim, "readOnly": True}},
+    ]
+    mounts = [
+        {"name": "data", "mountPath": "/all"},
+        {"name": "data", "mountPath": "/part", "subPath": "b"},
+        {"name": "look", "mountPath": "/look"},
+    ]
+    made = plan(pod(container(volumeMounts=mounts), volumes=volumes), Sources("default", claims={"data": folder}))
+    assert made.plan.containers[0].mounts == (
+        Mount(folder.path, "/all", read_only=False),
+        Mount(folder.path / "b", "/part", read_only=False, volume=folder.path),
+        Mount(folder.path, "/look"),
+    )
+    assert made.claimed == {folder.path: folder}
+    assert not made.empty
 
 
 def test_a_whole_plan() -> None:

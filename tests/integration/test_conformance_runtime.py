@@ -20,6 +20,7 @@ from tests.support.user import SERVING, Json, User
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 IMAGE = f"localhost/pilotlight-contract:{sources_digest()}"
 OBJECTS = "api/v1/namespaces/default"
+CLAIMS = "persistentvolumeclaims"
 START_S = 90.0  # a busy engine takes its time
 USER_OF_IMAGE, USER_OF_POD = 65532, 2020
 
@@ -307,6 +308,23 @@ def test_secrets_and_config_maps_as_environment_and_as_files(user: User) -> None
     user.until("the secret, too", lambda: told(user, name, "cat//both/file") == "changed")
     assert told(user, name, "cat//one/f") == "from secret", "a part of a volume stays"
     assert told(user, name, "cat//scratch/part/x") == told(user, name, "cat//part/x"), "a part of the Pod's folder"
+
+
+def test_what_is_written_into_a_claim_outlives_the_service(user: User) -> None:
+    """TestPersistentVolumeClaims, and one more: the user of the image is not the platform's."""
+    size = {"requests": {"storage": "1Gi"}}
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": size}
+    user.create({"kind": "PersistentVolumeClaim", "metadata": {"name": "kept"}, "spec": asked}, f"{OBJECTS}/{CLAIMS}")
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "kept"}}]
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    first = deployed(user, contract("writes", spec={"volumes": volumes}, volumeMounts=mounts))
+    assert told(user, first, "write//data/x") == "written"
+    written = told(user, first, "cat//data/x")
+    user.delete(first)
+    volumes[0]["persistentVolumeClaim"]["readOnly"] = mounts[0]["readOnly"] = True
+    second = deployed(user, contract("reads", spec={"volumes": volumes}, volumeMounts=mounts))
+    assert told(user, second, "cat//data/x") == written
+    assert told(user, second, "write//data/y") != "written"
 
 
 def test_a_container_that_fails_its_liveness_probe_is_started_anew(user: User) -> None:

@@ -13,6 +13,7 @@ from core.errors import NotFound
 from core.resources.core_v1 import CONFIG_MAP, EVENT, SECRET, SERVICE_ACCOUNT
 from core.resources.meta import Json
 from core.resources.pods import POD
+from core.resources.storage import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from core.resources.workloads import DEPLOYMENT
 from core.stats import InstanceLoads, NoLoads
 from core.store.memory import MemoryStore
@@ -20,7 +21,8 @@ from deploy.node import Node, make_node
 from deploy.runtimes.base import Runtime
 from tests.support.runtime import FakeRuntime
 
-KINDS = (POD, EVENT, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, DEPLOYMENT)
+STORAGE = (PERSISTENT_VOLUME_CLAIM, PERSISTENT_VOLUME, STORAGE_CLASS)
+KINDS = (POD, EVENT, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, DEPLOYMENT, *STORAGE)
 DEADLINE_S = 15.0
 _numbers = itertools.count(1)
 

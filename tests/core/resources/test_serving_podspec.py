@@ -273,7 +273,8 @@ REFUSED = {
     ),
     "no source": (
         volume(),
-        "expected exactly one, got neither: volumes[0].configMap, volumes[0].emptyDir, volumes[0].projected, "
+        "expected exactly one, got neither: volumes[0].configMap, volumes[0].emptyDir, "
+        "volumes[0].persistentVolumeClaim, volumes[0].projected, "
         "volumes[0].secret",
     ),
     "two sources": (
@@ -287,7 +288,8 @@ REFUSED = {
     ),
     "unknown source": (
         volume(nfs={"server": "s"}),
-        "expected exactly one, got neither: volumes[0].configMap, volumes[0].emptyDir, volumes[0].projected, "
+        "expected exactly one, got neither: volumes[0].configMap, volumes[0].emptyDir, "
+        "volumes[0].persistentVolumeClaim, volumes[0].projected, "
         "volumes[0].secret\nmust not set the field(s): volumes[0].nfs",
     ),
     "medium": (volume(emptyDir={"medium": "Tape"}), "invalid value: Tape: volumes[0].emptyDir.medium"),

@@ -1,0 +1,47 @@
+"""The folders behind PersistentVolumeClaims: made, found and removed. Data of users: nothing here removes what a volume
+does not name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.claimed import ClaimedFolder
+from deploy.podfields import CONFIG_ERROR
+from deploy.runtimes.base import StartError
+
+EVERYBODY = 0o777  # as the kubelet makes an emptyDir, and provisioners of local folders: Pods run as any user
+_GOING = ".going-"
+
+
+def make_folder(path: Path) -> None:
+    """One that is there stays as it is: it may have come with data. OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    path.chmod(EVERYBODY)
+
+
+def remove_folder(path: Path) -> None:
+    """With all that is in it; gone already is as good. It has lost its name before the first file goes, so that nobody
+    mounts a half of it. OSError."""
+    going = path.with_name(f"{_GOING}{path.name}")
+    if path.exists():
+        path.rename(going)
+    if going.exists():
+        shutil.rmtree(going)
+
+
+def check_folders(folders: Mapping[Path, ClaimedFolder]) -> None:
+    """What a Pod is about to mount is there; made, where its volume lets it be made. StartError, as the kubelet's."""
+    for path, folder in folders.items():
+        try:
+            if folder.type in ("", "DirectoryOrCreate") and not path.exists():
+                make_folder(path)
+        except OSError as error:
+            raise StartError(CONFIG_ERROR, f"hostPath type check failed: {path}: {error.strerror}") from None
+        if folder.type in ("Directory", "DirectoryOrCreate") and not path.is_dir():
+            raise StartError(CONFIG_ERROR, f"hostPath type check failed: {path} is not a directory")
