@@ -7,13 +7,15 @@ tasks may end without ending the others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 Started: TypeAlias = Callable[[], None]
 """A service calls it once, when it can do its work (its listener listens, its first list has been read)."""
 Service: TypeAlias = Callable[[Started], Coroutine[Any, Any, None]]
@@ -72,6 +74,20 @@ async def start_alone(
     if refused:
         raise refused[0]
     return task
+
+
+async def hear_out(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[None]], patience_s: float) -> T:
+    """A request that another program carries out once it has it, whoever waits for the answer. Who is cancelled
+    meanwhile waits for it all the same, as long as `patience_s`, and has undone what came of it."""
+    asked = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        with contextlib.suppress(asyncio.CancelledError):  # twice: then it waits no longer
+            await asyncio.wait((asked,), timeout=patience_s)
+        if not asked.cancel() and not asked.cancelled() and asked.exception() is None:
+            await undo(asked.result())
+        raise
 
 
 async def _wait(event: asyncio.Event) -> None:

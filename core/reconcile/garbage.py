@@ -8,6 +8,7 @@ leaving orphans. One small controller per kind, so that objects of one kind wait
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,7 +97,8 @@ class GarbageCollector:
             elif manner == FOREGROUND_FINALIZER:
                 await self._delete_dependents_first(kind, obj)
         elif metadata.get("ownerReferences"):
-            await self._follow_owners(kind, obj)
+            with contextlib.suppress(NotFound):  # somebody else deleted it meanwhile: a namespace that ends, say
+                await self._follow_owners(kind, obj)
 
     async def _follow_owners(self, kind: Kind[Any], obj: Json) -> None:
         """Deletes the object when no owner is left, lets go of owners that are gone when others remain."""

@@ -151,14 +151,14 @@ class ContainerRuntime:
         lacks_tmp = self._images.lacks_tmp(image)
         last_words = self._own.make_last_words()
         place = self._rooms.place(plan, room, make_tmp=bool(lacks_tmp), last_words=last_words)
-        try:
-            id = await self._own.create(make_config(plan, container, place), last_words)
-        except BaseException:
-            last_words.unlink(missing_ok=True)
-            raise
+        id = await self._own.create(make_config(plan, container, place), last_words)
         if lacks_tmp is not None or _brings_tmp(container):
             return id
-        self._images.note_tmp(image, await self.engine.has_path(id, "/tmp"))
+        try:
+            self._images.note_tmp(image, await self.engine.has_path(id, "/tmp"))
+        except BaseException:
+            await self.remove(id)
+            raise
         if not self._images.lacks_tmp(image):
             return id
         await self.remove(id)

@@ -16,6 +16,7 @@ from uuid import uuid4
 import structlog
 
 from core.clients.engine import Engine, EngineDown, EngineFacts, EngineRefused, ImageFacts, Network, Output
+from core.tasks import hear_out
 from deploy.runtimes.base import ContainerPlan, PodPlan, StartError, read_last_words
 from deploy.runtimes.container_config import (
     PLATFORM_LABEL,
@@ -30,6 +31,8 @@ from deploy.runtimes.hosts import HostsFile
 from deploy.runtimes.ports import Ports, PortsExhausted
 
 log = structlog.get_logger()
+
+_PATIENCE_S = 10.0  # with an engine that makes a container which nobody wants any more
 
 
 @dataclass(slots=True)
@@ -61,7 +64,18 @@ class OwnContainers:
         self._live: dict[str, Path | None] = {}
 
     async def create(self, config: Mapping[str, Any], last_words: Path | None = None) -> str:
-        id = await self._engine.create(config)
+        """Where this fails the file is gone, too. Not before the engine has answered: Podman makes a folder of one that
+        it is to mount and does not find."""
+
+        async def discard(id: str) -> None:
+            self._live[id] = last_words
+            await self.discard(id)
+
+        try:
+            id = await hear_out(self._engine.create(config), discard, _PATIENCE_S)
+        except BaseException:
+            _drop(last_words)
+            raise
         self._live[id] = last_words
         return id
 
@@ -79,8 +93,7 @@ class OwnContainers:
 
     async def discard(self, id: str) -> None:
         """Removes it now, or when the engine is back."""
-        if (path := self._live.pop(id, None)) is not None:
-            path.unlink(missing_ok=True)
+        _drop(self._live.pop(id, None))
         try:
             await self._engine.remove(id)
         except (EngineDown, EngineRefused) as error:
@@ -97,11 +110,24 @@ class OwnContainers:
         kept = set(self._live.values())
         for path in self._folder.glob("*"):
             if path not in kept:
-                path.unlink(missing_ok=True)
+                _drop(path)
 
     async def remove_all(self) -> None:
         await asyncio.gather(*map(self.discard, list(self._live)))
         await self.remove_leftovers()
+
+
+def _drop(last_words: Path | None) -> None:
+    """The file, or the folder that an engine made in its place."""
+    if last_words is None:
+        return
+    try:
+        if last_words.is_dir():
+            last_words.rmdir()
+        else:
+            last_words.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("last words not removed", path=str(last_words), error=str(error))
 
 
 class Rooms:

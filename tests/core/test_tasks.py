@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.tasks import Started, start_alone, start_service
+from core.tasks import Started, hear_out, start_alone, start_service
 
 
 def test_start_returns_once_the_service_says_it_is_up() -> None:
@@ -77,3 +77,62 @@ def test_one_that_is_started_alone_fails_to_its_starter_or_is_run_again() -> Non
         assert runs == 3
 
     asyncio.run(main())
+
+
+class Elsewhere:
+    """Another program: it carries out what it was asked for, and says so when it is told to."""
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.there: list[str] = []
+        self._problem = problem
+
+    async def make(self) -> str:
+        self.asked.set()
+        await self.answers.wait()
+        if self._problem is not None:
+            raise self._problem
+        self.there.append("x")
+        return "x"
+
+    async def remove(self, name: str) -> None:
+        self.there.remove(name)
+
+
+def test_what_was_asked_for_is_had() -> None:
+    async def main() -> list[str]:
+        elsewhere = Elsewhere()
+        elsewhere.answers.set()
+        assert await hear_out(elsewhere.make(), elsewhere.remove, 10) == "x"
+        return elsewhere.there
+
+    assert asyncio.run(main()) == ["x"]
+
+
+@pytest.mark.parametrize("problem", [None, OSError("no")])
+def test_one_who_is_cancelled_hears_the_answer_and_undoes_it(problem: Exception | None) -> None:
+    async def main() -> list[str]:
+        elsewhere = Elsewhere(problem)
+        asking = asyncio.create_task(hear_out(elsewhere.make(), elsewhere.remove, 10))
+        await elsewhere.asked.wait()
+        asking.cancel()
+        await asyncio.wait((asking,), timeout=0.01)
+        assert not asking.done(), "the answer is still to come"
+        elsewhere.answers.set()
+        await asyncio.wait((asking,), timeout=10)
+        assert asking.cancelled()
+        return elsewhere.there
+
+    assert asyncio.run(main()) == []
+
+
+def test_nobody_waits_for_an_answer_for_ever() -> None:
+    async def main() -> bool:
+        elsewhere = Elsewhere()
+        asking = asyncio.create_task(hear_out(elsewhere.make(), elsewhere.remove, 0))
+        await elsewhere.asked.wait()
+        asking.cancel()
+        await asyncio.wait((asking,), timeout=10)
+        return asking.cancelled()
+
+    assert asyncio.run(main())

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 
 from core.errors import NotFound
 from core.reconcile.garbage import GarbageCollector
@@ -52,6 +53,31 @@ class World:
     async def metadata(self, kind: Kind[Any], name: str) -> Json:
         metadata: Json = (await self.store.get(kind, name, "default"))["metadata"]
         return metadata
+
+
+class RacedStore(MemoryStore):
+    """Somebody else is always the first to delete: a namespace that ends, say."""
+
+    async def delete(
+        self, kind: Kind[Any], name: str, namespace: str = "", options: DeleteOptions | None = None
+    ) -> Json:
+        await super().delete(kind, name, namespace, options)
+        return await super().delete(kind, name, namespace, options)
+
+
+def test_what_others_delete_first_is_no_fault() -> None:
+    async def body() -> None:
+        world = World()
+        world.store = RacedStore(TEST_KINDS, world.clock)
+        with structlog.testing.capture_logs() as logs:
+            async with world.running():
+                await world.family()
+                with pytest.raises(NotFound):
+                    await world.store.delete(BOOK, "owner", "default")
+                assert await world.there() == {"bystander"}
+        assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+    asyncio.run(body())
 
 
 @pytest.mark.parametrize(
