@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from core.resources.eventing_options import DeliveryOptions, warn_options
-from core.resources.knative_errors import Errors, generic
+from core.resources.knative_errors import Errors, generic, quoted
 from core.resources.meta import AdmissionContext, Json, Warn
 
 IMMUTABLE: Final = "Immutable fields changed (-old +new)"
@@ -41,7 +39,3 @@ def stamp_user(obj: Json, context: AdmissionContext, group: str) -> None:
     elif context.old.get("spec") == obj.get("spec"):
         return
     obj["metadata"]["annotations"] = {**annotations, f"{group}/lastModifier": context.user}
-
-
-def quoted(value: Any) -> str:
-    return orjson.dumps(value).decode()

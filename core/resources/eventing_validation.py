@@ -23,8 +23,8 @@ from core.resources.eventing_destinations import (
 )
 from core.resources.eventing_filters import validate_attributes, validate_filters
 from core.resources.eventing_options import BrokerOptions, SubscriptionOptions, check_options
-from core.resources.eventing_rules import check_unchanged, quoted, stamp_user
-from core.resources.knative_errors import Errors, both_of, generic, missing, via
+from core.resources.eventing_rules import check_unchanged, stamp_user
+from core.resources.knative_errors import Errors, both_of, generic, missing, quoted, via
 from core.resources.meta import AdmissionContext, Json
 from core.settings import config_maps
 from core.settings.eventing import BrokerDefaults

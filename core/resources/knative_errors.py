@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
+import orjson
+
 from core.errors import FieldError, FieldProblem
 
 Errors: TypeAlias = list[FieldError]
@@ -86,3 +88,8 @@ def go(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + " ".join(go(item) for item in value) + "]"
     return str(value)
+
+
+def quoted(value: Any) -> str:
+    """As the document has it."""
+    return orjson.dumps(value).decode()

@@ -21,6 +21,7 @@ from core.resources.knative_errors import (
     invalid_key,
     missing,
     out_of_bounds,
+    quoted,
     via,
 )
 from core.resources.meta import AdmissionContext, Json
@@ -322,7 +323,7 @@ def _validate_reference(obj: Json) -> Errors:
 
 
 def _changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
-    """`-path: old` and `+path: new` for each leaf that differs."""
+    """`-path: old` and `+path: new` for each leaf that differs; None: it is not there."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for key in sorted({*old, *new}):
@@ -330,4 +331,5 @@ def _changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
         return lines
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [line for i in range(len(old)) for line in _changed_paths(old[i], new[i], f"{path}[{i}]")]
-    return [] if old == new else [f"-{path}: {old}", f"+{path}: {new}"]
+    sides = () if old == new else (("-", old), ("+", new))
+    return [f"{sign}{path}: {quoted(value)}" for sign, value in sides if value is not None]

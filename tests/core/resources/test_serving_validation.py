@@ -205,10 +205,11 @@ def test_a_named_template_changes_only_with_its_name() -> None:
     old = admitted(SERVICE, named("hello-one"))
     assert refusal(SERVICE, old, old) == ""
     changed = copy.deepcopy(old)
-    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx"
+    changed["spec"]["template"]["spec"]["containers"][0] |= {"image": "nginx", "env": [{"name": "A", "value": "b"}]}
     assert refusal(SERVICE, changed, old) == (
         "Saw the following changes without a name change (-old +new): spec.template.metadata.name\n"
-        "-spec.containers[0].image: busybox\n+spec.containers[0].image: nginx"
+        '+spec.containers[0].env: [{"name":"A","value":"b"}]\n'
+        '-spec.containers[0].image: "busybox"\n+spec.containers[0].image: "nginx"'
     )
     changed["spec"]["template"]["metadata"]["name"] = "hello-two"
     assert refusal(SERVICE, changed, old) == ""
@@ -230,7 +231,7 @@ def test_a_revision_never_changes() -> None:
     changed = copy.deepcopy(old)
     changed["spec"]["containers"][0]["image"] = "nginx"
     text = refusal(REVISION, changed, old)
-    assert text.startswith("Immutable fields changed (-old +new): spec\n-containers[0].image: busybox")
+    assert text.startswith('Immutable fields changed (-old +new): spec\n-containers[0].image: "busybox"')
 
 
 def test_new_defaults_do_not_touch_an_old_revision() -> None:
