@@ -17,10 +17,12 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
+from core.clients import rabbitmq_reading as readings
 from core.clients import rabbitmq_wire as wires
 from core.clients.rabbitmq_access import Access
+from core.clients.rabbitmq_reading import Reading
 from core.clients.rabbitmq_terms import Content, Exchange, Queue, RabbitmqDown, RabbitmqRefused, Received, Thing
-from core.clients.rabbitmq_wire import Mailbox, Reading, Wire
+from core.clients.rabbitmq_wire import Mailbox, Wire
 from core.errors import TooManyRequests
 
 T = TypeVar("T")
@@ -119,7 +121,7 @@ class Session:
         """
         consumer = Consumer(self, self._require(), heard)
         try:
-            await self._ask(lambda wire: wires.consume(wire, consumer.reading, queue, prefetch, consumer.hear))
+            await self._ask(lambda wire: readings.consume(wire, consumer.reading, queue, prefetch, consumer.hear))
         except BaseException:
             consumer.drop()  # it may be reading already, and would keep what it gets from all others
             raise
@@ -127,7 +129,7 @@ class Session:
 
     async def leave(self, reading: Reading) -> None:
         """A consumer's."""
-        await self._ask(lambda _: wires.leave(reading))
+        await self._ask(lambda _: readings.leave(reading))
 
     # -- for the wire, on the loop -------------------------------------------------------------------------------------
 

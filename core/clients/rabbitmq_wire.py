@@ -1,4 +1,4 @@
-"""A connection to RabbitMQ as its own thread sees it. The only file that knows pika, whose exceptions stop here.
+"""A connection to RabbitMQ as its own thread sees it. pika's exceptions stop here.
 
 `core/clients/rabbitmq.py` starts the thread, asks and is told; everything here but what says so is called on the
 thread's own loop. Anything that RabbitMQ takes away behind our back, a channel, a queue, a confirmation that does not
@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import importlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from core.clients.rabbitmq_access import Access
+from core.clients.rabbitmq_pika import open_error, parameters_of, pika_module, properties_of, sentence, translated
 from core.clients.rabbitmq_probe import Probe
 from core.clients.rabbitmq_terms import (
     NOT_FOUND,
@@ -28,21 +27,16 @@ from core.clients.rabbitmq_terms import (
     Queue,
     RabbitmqDown,
     RabbitmqRefused,
-    Received,
     Thing,
 )
-from core.clients.tls import ClientTls
 
 T = TypeVar("T")
 
-HEARTBEAT_S: Final = 20
-CONNECT_S: Final = 10.0
 CLOSE_S: Final = 5.0
 ANSWER_S: Final = 15.0
 """To anything but a message: a quorum queue without a leader never answers who wants to consume."""
 CONFIRM_S: Final = 30.0
 """How long a published message may go unconfirmed: a quorum that has no majority says nothing."""
-_REFUSALS: Final = (403, 530)  # of a connection: user, virtual host
 
 
 class Home(Protocol):
@@ -92,7 +86,7 @@ class Wire:
         self._connection: Any = None
         self._publisher: _Publisher | None = None
         self._reason = ""
-        self.probe = Probe(self.open_raw_channel, _translated)
+        self.probe = Probe(self.open_raw_channel, translated)
 
     # -- from the platform's loop --------------------------------------------------------------------------------------
 
@@ -104,7 +98,7 @@ class Wire:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 reason = runner.run(self._live())
         except Exception as error:  # a defect, or what pika did not catch: the connection is over either way
-            reason = _sentence(error)
+            reason = sentence(error)
         self.tell(self._home.over, reason)
 
     def ask(self, question: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -120,7 +114,7 @@ class Wire:
         self.calls.put(self._close)
 
     async def _guard(self, question: Coroutine[Any, Any, T]) -> T:
-        exceptions = _pika("exceptions")
+        exceptions = pika_module("exceptions")
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await question
@@ -131,15 +125,15 @@ class Wire:
                 raise  # whoever asked has lost interest
             raise RabbitmqDown(f"the connection to RabbitMQ was lost: {self._reason}", retry_after_s=1) from None
         except exceptions.AMQPError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     # -- the connection ------------------------------------------------------------------------------------------------
 
     async def _live(self) -> str:
         """Until it is closed, by either side; says why."""
-        adapter = _pika("adapters.asyncio_connection").AsyncioConnection
+        adapter = pika_module("adapters.asyncio_connection").AsyncioConnection
         self._connection = adapter(
-            _parameters(self._access, self._name),
+            parameters_of(self._access, self._name),
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_open_error,
             on_close_callback=self._on_close,
@@ -159,18 +153,18 @@ class Wire:
             publisher = _Publisher(channel.raw, self, self._home)
             await channel.ask(channel.raw.confirm_delivery, ack_nack_callback=publisher.on_confirm)
         except Exception as error:
-            self.lose(_sentence(error))
+            self.lose(sentence(error))
         else:
             self._publisher = publisher
             self.tell(self._home.opened, None)
 
     def _on_open_error(self, connection: Any, error: BaseException) -> None:
-        said = _open_error(error, self._access)
+        said = open_error(error, self._access)
         self.tell(self._home.opened, said)
         self._settle(str(said))
 
     def _on_close(self, connection: Any, error: BaseException) -> None:
-        self._settle(self._reason or _sentence(error))
+        self._settle(self._reason or sentence(error))
 
     def _on_blocked(self, connection: Any, frame: Any) -> None:
         if self._publisher is not None:
@@ -220,7 +214,7 @@ class Wire:
         try:
             return self._connection.channel(on_open_callback=opened)
         except Exception as error:  # on its way down
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def open_channel(self) -> _Channel:
         opened = self._loop.create_future()
@@ -253,59 +247,11 @@ async def delete(wire: Wire, things: Sequence[Exchange | Queue]) -> None:
 async def depth(wire: Wire, queue: str) -> int:
     """Messages that nobody has yet."""
     counted: asyncio.Future[int | Exception] = asyncio.get_running_loop().create_future()
-    wire.probe.ask(queue, partial(_give, counted))
+    wire.probe.ask(queue, partial(give, counted))
     found = await counted
     if isinstance(found, Exception):
         raise found
     return found
-
-
-@dataclass(slots=True, eq=False)
-class Reading:
-    """A queue being read, or about to be. Made elsewhere, so that whoever loses interest can say so at any moment."""
-
-    channel: Any = None
-    unwanted: bool = False
-
-    def drop(self) -> None:
-        """What was not acknowledged goes back into the queue."""
-        self.unwanted = True
-        if self.channel is not None and self.channel.is_open:
-            self.channel.close()
-
-    def ack(self, tag: int) -> None:
-        if self.channel.is_open:
-            self.channel.basic_ack(tag)
-
-
-async def consume(wire: Wire, reading: Reading, queue: str, prefetch: int, heard: Callable[[Received], None]) -> None:
-    channel = await wire.open_channel()
-    raw = reading.channel = channel.raw
-    if reading.unwanted:
-        raw.close()
-        return
-
-    def on_message(_: Any, method: Any, properties: Any, body: bytes) -> None:
-        wire.tell(heard, Received(_content(properties, body), method.delivery_tag))
-
-    def on_close(_: Any, error: BaseException) -> None:
-        if not isinstance(error, _pika("exceptions").ChannelClosedByClient):
-            wire.lose(_sentence(error))
-
-    await channel.ask(raw.basic_qos, prefetch_count=prefetch)
-    raw.add_on_cancel_callback(lambda _: wire.lose(f"queue {queue} was deleted"))
-    await channel.ask(raw.basic_consume, queue=queue, on_message_callback=on_message)
-    raw.add_on_close_callback(on_close)
-
-
-async def leave(reading: Reading) -> None:
-    """Like `drop`, and back when RabbitMQ knows."""
-    channel = reading.channel
-    if channel is not None and channel.is_open:
-        closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        channel.add_on_close_callback(lambda *_: _give(closed, None))
-        reading.drop()
-        await closed
 
 
 async def _is_there(wire: Wire, queue: str) -> bool:
@@ -330,7 +276,7 @@ class _Publisher:
         self._unconfirmed: dict[int, _Unconfirmed] = {}
         self._returned: set[str | None] = set()
         channel.add_on_return_callback(self._on_return)
-        channel.add_on_close_callback(lambda _, error: wire.lose(_sentence(error)))
+        channel.add_on_close_callback(lambda _, error: wire.lose(sentence(error)))
 
     @property
     def waiting_since(self) -> float | None:
@@ -340,10 +286,10 @@ class _Publisher:
     def publish(self, exchange: str, key: str, content: Content, done: asyncio.Future[None]) -> None:
         size = len(content.body)
         try:
-            properties = _properties(content)
+            properties = properties_of(content)
             self._channel.basic_publish(exchange, key, content.body, properties, mandatory=True)
         except Exception as error:  # on its way down, or a header that AMQP has no type for
-            self._wire.tell(self._home.confirmed, done, size, _translated(error))
+            self._wire.tell(self._home.confirmed, done, size, translated(error))
             return
         self._sequence += 1
         now = asyncio.get_running_loop().time()
@@ -389,12 +335,12 @@ class _Channel:
 
     async def ask(self, method: Callable[..., Any], **arguments: Any) -> Any:
         waiting = self._waiting = self._loop.create_future()
-        method(**arguments, callback=partial(_give, waiting))
+        method(**arguments, callback=partial(give, waiting))
         return await waiting
 
     def _on_close(self, channel: Any, error: BaseException) -> None:
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(_translated(error))
+            self._waiting.set_exception(translated(error))
 
 
 async def _make(channel: _Channel, thing: Thing) -> None:
@@ -417,7 +363,7 @@ async def _make(channel: _Channel, thing: Thing) -> None:
         )
 
 
-def _give(future: asyncio.Future[Any], value: Any) -> None:
+def give(future: asyncio.Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
 
@@ -428,81 +374,3 @@ def _give_channel(opened: asyncio.Future[Any], channel: Any) -> None:
         channel.close()
     else:
         opened.set_result(channel)
-
-
-def _pika(name: str) -> Any:
-    """Loaded by the first session, on its thread: most platforms never see a RabbitMQ."""
-    return importlib.import_module(f"pika.{name}")
-
-
-def _parameters(access: Access, name: str) -> Any:
-    options = None
-    if access.tls:
-        context = (access.trust or ClientTls(access.ca or "")).context()
-        options = importlib.import_module("pika").SSLOptions(context, access.server_name or access.host)
-    credentials = _pika("credentials")
-    own = credentials.ExternalCredentials()
-    if not access.external:
-        own = credentials.PlainCredentials(access.user, access.password)
-    return _pika("connection").ConnectionParameters(
-        host=access.host,
-        port=access.port,
-        virtual_host=access.vhost,
-        credentials=own,
-        heartbeat=HEARTBEAT_S,
-        connection_attempts=1,
-        socket_timeout=CONNECT_S,
-        stack_timeout=CONNECT_S,
-        ssl_options=options,
-        client_properties={"connection_name": f"pilotlight {name}"},
-    )
-
-
-def _properties(content: Content) -> Any:
-    return _pika("spec").BasicProperties(
-        content_type=content.content_type,
-        headers=dict(content.headers),
-        delivery_mode=2,
-        message_id=content.message_id,
-    )
-
-
-def _content(properties: Any, body: bytes) -> Content:
-    timestamp = properties.timestamp
-    return Content(
-        body,
-        properties.content_type,
-        properties.headers or {},
-        properties.message_id,
-        None if timestamp is None else datetime.fromtimestamp(timestamp, UTC),
-    )
-
-
-def _open_error(error: BaseException, access: Access) -> RabbitmqDown | RabbitmqRefused:
-    """pika hides what happened in what happened because of it."""
-    causes: list[BaseException] = [error]
-    for each in causes:
-        inside = (*getattr(each, "exceptions", ()), getattr(each, "exception", None), *each.args)
-        causes += [inner for inner in inside if isinstance(inner, BaseException)]
-    exceptions = _pika("exceptions")
-    for each in causes:
-        if isinstance(each, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-            return RabbitmqRefused(f"RabbitMQ at {access.place} does not let user {access.user} in", 403)
-        if isinstance(each, exceptions.ProbableAccessDeniedError):
-            return RabbitmqRefused(f"RabbitMQ at {access.place} refuses: {_sentence(each)}", 530)
-        if isinstance(each, exceptions.ConnectionClosedByBroker) and each.reply_code in _REFUSALS:
-            return RabbitmqRefused(f"RabbitMQ at {access.place} refuses: {each.reply_text}", each.reply_code)
-    return RabbitmqDown(f"RabbitMQ at {access.place} does not answer: {_sentence(causes[-1])}")
-
-
-def _translated(error: BaseException) -> RabbitmqDown | RabbitmqRefused:
-    if isinstance(error, RabbitmqDown | RabbitmqRefused):
-        return error
-    if isinstance(error, _pika("exceptions").ChannelClosedByBroker):
-        return RabbitmqRefused(error.reply_text, error.reply_code)
-    return RabbitmqDown(f"the connection to RabbitMQ was lost: {_sentence(error)}", retry_after_s=1)
-
-
-def _sentence(error: BaseException) -> str:
-    said = error.strerror if isinstance(error, OSError) else getattr(error, "reply_text", "")
-    return said or str(error) or type(error).__name__
