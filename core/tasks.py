@@ -42,6 +42,23 @@ async def run_together(services: Sequence[tuple[str, Service]], started: Started
         started()
 
 
+class OpenGroup:
+    """A service that holds a task group open for its owner, who starts tasks in it as they come. They end with it."""
+
+    def __init__(self) -> None:
+        self.group: asyncio.TaskGroup | None = None  # None before it is up, and when it ends
+
+    async def run(self, started: Started) -> None:
+        """Until canceled."""
+        async with asyncio.TaskGroup() as group:
+            self.group = group
+            try:
+                started()
+                await asyncio.Event().wait()
+            finally:
+                self.group = None
+
+
 async def start_alone(
     group: asyncio.TaskGroup, service: Service, name: str, pause: Callable[[], Awaitable[None]]
 ) -> asyncio.Task[None]:

@@ -20,7 +20,7 @@ from core.resources.core_v1 import SECRET
 from core.resources.eventing import ADDRESSABLE, EVENT_POLICIES_READY
 from core.resources.meta import Json, Kind, ObjectKey
 from core.resources.sinks import JOB_SINK, JOB_SINK_CONDITIONS, SINK_NAME_LABEL
-from core.tasks import Service, Started
+from core.tasks import OpenGroup, Service
 from eventing.controllers.world import World
 from eventing.entrance import Entrance
 from eventing.event import Event
@@ -42,24 +42,14 @@ class JobSinks:
         self._world = world
         self._entrances: dict[bytes, Entrance] = {}
         self._ingress = Ingress(by_path(self._entrances), "JobSink")
-        self._group: asyncio.TaskGroup | None = None
+        self._tasks = OpenGroup()  # what answers wait for
         self._storing = 0
         self.body_bytes_max = self._ingress.body_bytes_max
         world.doors.open_site(HOST, self)
 
     @property
     def services(self) -> Sequence[tuple[str, Service]]:
-        return [("job-sinks", self.run)]
-
-    async def run(self, started: Started) -> None:
-        """Until canceled: what answers wait for."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                started()
-                await asyncio.Event().wait()
-            finally:
-                self._group = None
+        return [("job-sinks", self._tasks.run)]
 
     def controller(self) -> Controller:
         return Controller("jobsink", self._world.store, self.reconcile, [Watched(JOB_SINK, itself)], self._world.clock)
@@ -101,12 +91,12 @@ class JobSinks:
 
     def spawn(self, work: Callable[[], Awaitable[Reply]]) -> asyncio.Task[Reply]:
         """TemporaryError, TooManyRequests."""
-        if self._group is None:
+        if (group := self._tasks.group) is None:
             raise TemporaryError("The platform is starting or stopping; nothing was stored.")
         if self._storing >= STORING_MAX:
             raise TooManyRequests(f"{self._storing} events are becoming Jobs just now", retry_after_s=1)
         self._storing += 1
-        task = self._group.create_task(_guarded(work), name="job-sink")
+        task = group.create_task(_guarded(work), name="job-sink")
         task.add_done_callback(self._over)
         return task
 

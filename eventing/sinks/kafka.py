@@ -20,7 +20,7 @@ from core.resources.core_v1 import SECRET
 from core.resources.eventing import ADDRESSABLE
 from core.resources.meta import Json, Kind, ObjectKey
 from core.resources.sinks import KAFKA_SINK, KAFKA_SINK_CONDITIONS
-from core.tasks import Service, Started, start_service
+from core.tasks import OpenGroup, Service, start_service
 from eventing.controllers.world import World
 from eventing.entrance import Entrance
 from eventing.event import Event
@@ -53,25 +53,13 @@ class KafkaSinks:
         self._secrets = References()
         self._entrances: dict[bytes, Entrance] = {}
         self._open: dict[ObjectKey, _Open] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._connections = OpenGroup()
         self._controller: Controller | None = None
         world.doors.open_site(HOST, Ingress(by_path(self._entrances), "KafkaSink"))
 
     @property
     def services(self) -> Sequence[tuple[str, Service]]:
-        return [("kafka-sinks", self.run)]
-
-    async def run(self, started: Started) -> None:
-        """Until canceled: the connections of all of them."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                started()
-                await asyncio.Event().wait()
-            finally:
-                self._group = None
-                for each in self._open.values():
-                    each.task.cancel()
+        return [("kafka-sinks", self._connections.run)]
 
     def controller(self) -> Controller:
         watches = [Watched(KAFKA_SINK, itself), Watched(SECRET, self._secrets.of(SECRET))]
@@ -142,14 +130,14 @@ class KafkaSinks:
         if found is not None and found.target == target:
             return found.outflow
         await self._close(key)
-        if self._group is None:
+        if (group := self._connections.group) is None:
             raise TemporaryError("the platform is starting", 0.1)
         module = importlib.import_module("eventing.kafka.outflow")
         name = f"{SORT}/{key.namespace}/{key.name}"
         outflow: TopicOutflow = module.TopicOutflow(
             target, f"{self._world.platform}/{name}", self._world.clock, lambda: self._enqueue(key)
         )
-        self._open[key] = _Open(target, outflow, await start_service(self._group, outflow.run, name))
+        self._open[key] = _Open(target, outflow, await start_service(group, outflow.run, name))
         return outflow
 
     async def _close(self, key: ObjectKey) -> None:

@@ -20,7 +20,7 @@ from core.resources.meta import Json, Kind, ObjectKey
 from core.resources.selectors import selector_of
 from core.resources.sources import API_SERVER_SOURCE, API_SERVER_SOURCE_CONDITIONS
 from core.store.base import EventType, WatchEvent
-from core.tasks import Service, Started
+from core.tasks import OpenGroup, Service
 from eventing.controllers.resolving import followed, kind_of
 from eventing.controllers.world import World
 from eventing.event import Event, Value
@@ -54,23 +54,13 @@ class ApiServerSources:
         self._world = world
         self._sinks = Sinks(world)
         self._outlet = Outlet(world, "apiserversource")
-        self._group: asyncio.TaskGroup | None = None
+        self._watches = OpenGroup()
         self._running: dict[ObjectKey, tuple[_Orders, list[asyncio.Task[None]]]] = {}
         self._selecting: set[ObjectKey] = set()  # those that look at the labels of namespaces
 
     @property
     def services(self) -> Sequence[tuple[str, Service]]:
-        return [("api-server-sources", self.run)]
-
-    async def run(self, started: Started) -> None:
-        """Until canceled: the watches."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                started()
-                await asyncio.Event().wait()
-            finally:
-                self._group = None
+        return [("api-server-sources", self._watches.run)]
 
     def controller(self) -> Controller:
         watches = [
@@ -139,13 +129,13 @@ class ApiServerSources:
         if key in self._running and self._running[key][0] == orders:
             return
         await self._stop(key)
-        if self._group is None:
+        if (group := self._watches.group) is None:
             raise TemporaryError("the watches have not been started")
         tasks = []
         for interest in orders.interests:
             watching = asyncio.Event()
             work = self._watch(key, orders, interest, watching)
-            tasks.append(self._group.create_task(work, name=f"apiserversource:{key}:{interest.kind.plural}"))
+            tasks.append(group.create_task(work, name=f"apiserversource:{key}:{interest.kind.plural}"))
             await watching.wait()
         self._running[key] = (orders, tasks)
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from core.tasks import Started, hear_out, start_alone, start_service
+from core.tasks import OpenGroup, Started, hear_out, start_alone, start_service
 
 
 def test_start_returns_once_the_service_says_it_is_up() -> None:
@@ -136,3 +136,26 @@ def test_nobody_waits_for_an_answer_for_ever() -> None:
         return asking.cancelled()
 
     assert asyncio.run(main())
+
+
+def test_an_open_group_takes_tasks_while_it_runs_and_ends_them_with_it() -> None:
+    async def main() -> None:
+        open_group, ended = OpenGroup(), asyncio.Event()
+        assert open_group.group is None
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        async with asyncio.TaskGroup() as group:
+            running = await start_service(group, open_group.run, "open")
+            assert open_group.group is not None
+            open_group.group.create_task(work())
+            await asyncio.sleep(0)
+            running.cancel()
+        assert ended.is_set()
+        assert open_group.group is None
+
+    asyncio.run(main())
