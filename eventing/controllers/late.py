@@ -49,7 +49,8 @@ class LatePart:
         version = await self._find()
         if version is not None:
             started()
-            await self._first_after(version)
+            if not await self._comes_after(version):
+                return
         part = await self._plugin.load(self._world)
 
         def is_up() -> None:
@@ -82,15 +83,18 @@ class LatePart:
         listing = await self._world.store.list(self._plugin.kind)
         return None if listing.items else listing.resource_version
 
-    async def _first_after(self, version: int | None) -> None:
+    async def _comes_after(self, version: int | None) -> bool:
+        """Waits for the first object. False where the store ends its watches before there is one: it is closed."""
         while version is not None:
             try:
                 async with self._world.store.watch(self._plugin.kind, since=version) as watch:
                     async for event in watch:
                         if event.type is EventType.ADDED:
-                            return
+                            return True
+                return False
             except Expired:
                 version = await self._find()
+        return True
 
 
 def _ignore() -> None:

@@ -106,6 +106,19 @@ def test_objects_that_are_there_have_their_doors_open_before_the_platform_is_rea
     asyncio.run(main())
 
 
+def test_a_store_that_closes_before_there_is_an_object_ends_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with eventing(tmp_path) as under, asyncio.TaskGroup() as group:
+            part = LatePart(under.world, Plugin(CONFIG_MAP, __name__, "Played"))
+            serving = await start_service(group, part.serve, "serve")
+            await under.store.close()
+            async with asyncio.timeout(10):
+                await serving
+            assert happened == []
+
+    asyncio.run(main())
+
+
 A_START = """
 import os, signal, sys
 from pathlib import Path
