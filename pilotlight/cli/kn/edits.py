@@ -7,7 +7,6 @@ flag and what it expects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from core.resources.autoscaling_annotations import GROUP as AUTOSCALING
@@ -21,9 +20,7 @@ STRICT_SECURITY_CONTEXT: Json = {
     "runAsNonRoot": True,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_SOURCES = {"cm": "configMap", "config-map": "configMap", "secret": "secret", "sc": "secret"}
-_EMPTY_DIR, _CLAIM = ("ed", "emptyDir"), ("pvc", "persistentVolumeClaim")
-_VOLUME_KINDS = (*_SOURCES, *_EMPTY_DIR, *_CLAIM)
+SOURCES = {"cm": "configMap", "config-map": "configMap", "secret": "secret", "sc": "secret"}
 
 
 def template(service: Json) -> Json:
@@ -88,30 +85,30 @@ def edit_env_value_from(service: Json, pairs: Sequence[str]) -> None:
             continue
         kind, _, rest = value.partition(":")
         reference, _, key = rest.partition(":")
-        if kind not in _SOURCES or not reference or not key:
+        if kind not in SOURCES or not reference or not key:
             raise ValueError(
                 f"--env-value-from {name}={value!r}: expected NAME=cm:OBJECT:KEY or NAME=secret:OBJECT:KEY"
             )
         _put_env(
-            service, name, {"name": name, "valueFrom": {f"{_SOURCES[kind]}KeyRef": {"name": reference, "key": key}}}
+            service, name, {"name": name, "valueFrom": {f"{SOURCES[kind]}KeyRef": {"name": reference, "key": key}}}
         )
 
 
 def _put_env(service: Json, name: str, entry: Json | None) -> None:
     kept = [existing for existing in container(service).get("env", []) if existing["name"] != name]
-    _assign(container(service), "env", kept if entry is None else [*kept, entry])
+    assign(container(service), "env", kept if entry is None else [*kept, entry])
 
 
 def edit_env_from(service: Json, references: Sequence[str]) -> None:
     current = list(container(service).get("envFrom", []))
     for reference in references:
         removing = reference.endswith("-")
-        kind, name = _source(reference.removesuffix("-"), "--env-from")
+        kind, name = source_of(reference.removesuffix("-"), "--env-from")
         entry = {f"{kind}Ref": {"name": name}}
         current = [existing for existing in current if existing != entry]
         if not removing:
             current.append(entry)
-    _assign(container(service), "envFrom", current)
+    assign(container(service), "envFrom", current)
 
 
 def edit_port(service: Json, value: str) -> None:
@@ -270,7 +267,7 @@ def edit_container_field(*path: str) -> Any:
 
 
 def edit_pull_secret(service: Json, value: str) -> None:
-    _assign(pod_spec(service), "imagePullSecrets", [{"name": value}] if value else [])
+    assign(pod_spec(service), "imagePullSecrets", [{"name": value}] if value else [])
 
 
 def edit_security_context(service: Json, value: str) -> None:
@@ -288,93 +285,12 @@ def edit_containers(service: Json, containers: Sequence[Json]) -> None:
     pod_spec(service)["containers"] = [first, *(dict(entry) for entry in containers)]
 
 
-def edit_volumes(service: Json, pairs: Sequence[str]) -> None:
-    for name, source in split_pairs(pairs, "--volume"):
-        _put_volume(
-            service, name, None if source is None else _volume_source(_read_source(source, "--volume"), "--volume")
-        )
-
-
-def edit_mounts(service: Json, pairs: Sequence[str]) -> None:
-    """`/path=cm:NAME`, `secret:NAME`, `ed:NAME[:size=1Gi,type=Memory]`, `pvc:NAME`, or a volume's name; with `/SUBPATH`
-    behind the name, and `:readOnly=true` behind all; `/path-` unmounts."""
-    for path, source in split_pairs(pairs, "--mount"):
-        mounts = [mount for mount in container(service).get("volumeMounts", []) if mount["mountPath"] != path]
-        gone = [mount for mount in container(service).get("volumeMounts", []) if mount["mountPath"] == path]
-        if source is None:
-            for mount in gone:
-                if mount["name"].startswith("generated-"):
-                    _put_volume(service, mount["name"], None)
-        else:
-            mounts.append({"mountPath": path, **_mount_source(service, path, source)})
-        _assign(container(service), "volumeMounts", mounts)
-
-
-def _mount_source(service: Json, path: str, source: str) -> Json:
-    """What is mounted; a volume is made for a source that is none."""
-    found = _read_source(source, "--mount")
-    name, _, sub_path = found.name.partition("/")
-    read_only = found.options.pop("readOnly", "")
-    if found.kind:
-        volume = _volume_source(replace(found, name=name), "--mount")
-        name = f"generated-{found.kind}-{path.strip('/').replace('/', '-').replace('.', '-').lower()}"
-        _put_volume(service, name, volume)
-    elif found.options:
-        raise ValueError(f"--mount {path}={source}: of a volume that is there only readOnly can be said")
-    mount: Json = {"name": name}
-    if sub_path:
-        mount["subPath"] = sub_path
-    if read_only:
-        mount["readOnly"] = read_only.lower() == "true"
-    return mount
-
-
-def _put_volume(service: Json, name: str, source: Json | None) -> None:
-    volumes = [volume for volume in pod_spec(service).get("volumes", []) if volume["name"] != name]
-    if source is not None:
-        volumes.append({"name": name, **source})
-    _assign(pod_spec(service), "volumes", volumes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """`KIND:NAME:key=value,…` taken apart; `kind` is empty where it is a volume's name."""
-
-    kind: str
-    name: str
-    options: dict[str, str]
-
-
-def _read_source(source: str, flag: str) -> _Source:
-    *parts, last = source.split(":")
-    if "=" in last:
-        options = {key: value or "" for key, value in split_pairs(last.split(","), flag)}
-    else:
-        parts, options = [*parts, last], {}
-    if len(parts) > 2 or (len(parts) == 2 and parts[0] not in _VOLUME_KINDS):
-        raise ValueError(f"{flag} {source!r}: expected KIND:NAME, where KIND is {', '.join(_VOLUME_KINDS)}")
-    if parts[0] in _VOLUME_KINDS and ":" in source:
-        return _Source(parts[0], parts[1] if len(parts) == 2 else "", options)
-    return _Source("", parts[0], options)
-
-
-def _volume_source(source: _Source, flag: str) -> Json:
-    if source.kind in _EMPTY_DIR:
-        names = {"type": "medium", "size": "sizeLimit"}
-        return {"emptyDir": {names.get(key, key): value for key, value in source.options.items()}}
-    if source.options:
-        raise ValueError(f"{flag} {source.kind}:{source.name}: {', '.join(source.options)} is for emptyDir volumes")
-    if source.kind in _CLAIM:
-        return {"persistentVolumeClaim": {"claimName": source.name}}
-    field, name = _source(f"{source.kind}:{source.name}", flag)
-    return {"secret": {"secretName": name}} if field == "secret" else {"configMap": {"name": name}}
-
-
-def _source(reference: str, flag: str) -> tuple[str, str]:
+def source_of(reference: str, flag: str) -> tuple[str, str]:
+    """`cm:NAME` or `secret:NAME` → the document's word for that, and the name."""
     kind, _, name = reference.partition(":")
-    if kind not in _SOURCES or not name:
+    if kind not in SOURCES or not name:
         raise ValueError(f"{flag} {reference!r}: expected cm:NAME or secret:NAME")
-    return _SOURCES[kind], name
+    return SOURCES[kind], name
 
 
 def refuse_profile(service: Json, value: str) -> None:
@@ -394,7 +310,7 @@ def edit_image_lock(service: Json, revision: Json) -> None:
         serving["image"] = digest
 
 
-def _assign(parent: Json, field: str, entries: list[Any]) -> None:
+def assign(parent: Json, field: str, entries: list[Any]) -> None:
     """An empty list leaves no field behind."""
     if entries:
         parent[field] = entries

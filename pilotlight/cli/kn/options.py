@@ -19,7 +19,7 @@ import yaml
 from core.resources.autoscaling_annotations import GROUP as AUTOSCALING
 from core.resources.meta import Json
 from pilotlight.cli.expansion import Command, expand, option
-from pilotlight.cli.kn import edits, scheduling
+from pilotlight.cli.kn import edits, scheduling, volume_edits
 
 Edit = Callable[[Json, Any], None]
 
@@ -129,8 +129,8 @@ _FLAGS: Sequence[Flag] = (
         "As --probe-readiness-opts.",
         edits.edit_probe_options("livenessProbe", "--probe-liveness-opts"),
     ),
-    Flag("--volume", list[str], "NAME=cm:X, secret:X, ed:… or pvc:X; NAME- removes.", edits.edit_volumes),
-    Flag("--mount", list[str], "/path=cm:X, secret:X or VOLUME; /path- unmounts.", edits.edit_mounts),
+    Flag("--volume", list[str], "NAME=cm:X, secret:X, ed:… or pvc:X; NAME- removes.", volume_edits.edit_volumes),
+    Flag("--mount", list[str], "/path=cm:X, secret:X or VOLUME; /path- unmounts.", volume_edits.edit_mounts),
     Flag(
         "--cluster-local",
         bool,

@@ -1,4 +1,7 @@
-"""Every flag's edit, on a document as kn makes it; and the flags as Typer shows them."""
+"""Every flag's edit, on a document as kn makes it; and the flags as Typer shows them.
+
+Covers pilotlight/cli/kn/edits.py, pilotlight/cli/kn/volume_edits.py and pilotlight/cli/kn/options.py.
+"""
 
 from __future__ import annotations
 
