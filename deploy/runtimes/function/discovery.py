@@ -163,7 +163,6 @@ def _load_framework(source: Path, target: str) -> Function:
 
 
 def describe(folder: Path, name: str, target: Any) -> Function:
-    shapes = _beside("shapes")
     if name == "new":
         return Function("func", lambda: _instance_app(folder, target()))
     if not callable(target):
@@ -172,13 +171,14 @@ def describe(folder: Path, name: str, target: Any) -> Function:
     if name == "handle":
         if count >= 3:
             _log_by_default()
-            return Function("func", lambda: shapes.FuncApp(Bare(target), takes_events(folder, target)))
+            func = _beside("knative_func")
+            return Function("func", lambda: func.FuncApp(Bare(target), takes_events(folder, target)))
         app = _handler_app(target)
         return Function("handle", lambda: app)
     if is_asgi(target):
         return Function("asgi", lambda: target, websockets=True)
     if count == 2:
-        app = shapes.wsgi_app(target)
+        app = _beside("shapes").wsgi_app(target)
         return Function("wsgi", lambda: app)
     if count <= 1:
         app = _handler_app(target)
@@ -194,12 +194,12 @@ class Bare:
 
 
 def _instance_app(folder: Path, instance: Any) -> Any:
-    shapes = _beside("shapes")
+    func = _beside("knative_func")
     _log_by_default()
     if not hasattr(instance, "handle"):
         raise NoFunction("what new() returned has no method 'handle'")
     if len(positional(instance.handle)) >= 3:
-        return shapes.FuncApp(instance, takes_events(folder, instance.handle))
+        return func.FuncApp(instance, takes_events(folder, instance.handle))
     app = _handler_app(instance.handle)
 
     class Adapter:
@@ -210,7 +210,7 @@ def _instance_app(folder: Path, instance: Any) -> Any:
         def __getattr__(self, name: str) -> Any:
             return getattr(instance, name)
 
-    return shapes.FuncApp(Adapter(), False)
+    return func.FuncApp(Adapter(), False)
 
 
 def _handler_app(handler: Any) -> Any:

@@ -83,7 +83,7 @@ def prepare(options: Options) -> None:
         if not options.packages:
             raise
         _load_package("httptools", options.packages)
-    for name in ("complaints", "discovery", "shapes", "events", "exchange", "server", "websocket"):
+    for name in ("complaints", "discovery", "shapes", "knative_func", "events", "exchange", "server", "websocket"):
         beside(name)
     here = str(HERE)
     sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != here]

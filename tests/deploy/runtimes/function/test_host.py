@@ -1,4 +1,5 @@
-"""deploy/runtimes/function: host.py, discovery.py, and deploy/runtimes/function/complaints.py, each in a process."""
+"""deploy/runtimes/function: host.py, discovery.py, deploy/runtimes/function/knative_func.py and
+deploy/runtimes/function/complaints.py, each in a process."""
 
 from __future__ import annotations
 
