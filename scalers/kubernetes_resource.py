@@ -85,6 +85,7 @@ class ResourceScaler:
                         is_it = event.type is not EventType.BOOKMARK
                         if is_it and event.object["metadata"]["name"] == self._parameters.resource_name:
                             tell(event.type is not EventType.DELETED and self._is_active(event.object))
+                return  # the store is closed
             except Expired:
                 continue
 

@@ -82,6 +82,7 @@ class WorkloadScaler:
                         if (count := self._count(present.values())) != told:
                             told = count
                             tell(count > self._target.activation)
+                return  # the store is closed
             except Expired:
                 continue
 

@@ -79,7 +79,7 @@ def test_what_is_no_number_is_an_error_that_shows_no_secret(text: str, metadata:
     asyncio.run(main())
 
 
-def test_it_hears_of_every_change() -> None:
+def test_it_hears_of_every_change_until_the_store_is_closed() -> None:
     async def main() -> None:
         world, heard = make_world(), list[bool]()
         assert isinstance(world.store, MemoryStore)
@@ -103,8 +103,9 @@ def test_it_hears_of_every_change() -> None:
             await until([True, False])
             await world.store.delete(CONFIG_MAP, "load", "shop")
             await until([True, False, False])
-            run.cancel()
-        await world.store.close()
+            await world.store.close()
+            async with asyncio.timeout(5):
+                await run
 
     asyncio.run(main())
 

@@ -50,7 +50,7 @@ def test_count(metadata: dict[str, str], count: int) -> None:
     asyncio.run(main())
 
 
-def test_it_hears_when_their_number_changes() -> None:
+def test_it_hears_when_their_number_changes_until_the_store_is_closed() -> None:
     async def main() -> None:
         world, heard = make_world(), list[bool]()
         assert isinstance(world.store, MemoryStore)
@@ -75,8 +75,9 @@ def test_it_hears_when_their_number_changes() -> None:
             await world.store.delete(POD, "a", "shop")
             await set_status(world.store, "a", phase="Succeeded")
             await until([False, True, True, True, False])
-            run.cancel()
-        await world.store.close()
+            await world.store.close()
+            async with asyncio.timeout(5):
+                await run
 
     asyncio.run(main())
 
