@@ -88,7 +88,7 @@ Fate: TypeAlias = Keep | Join | Bind | Provide | Wait
 
 
 def decide_claim(claim: Json, volumes: Sequence[Json], classes: Sequence[Json]) -> Fate:
-    """`volumes` and `classes` are all that there are."""
+    """`volumes` and `classes` are all that there are; of one with a volume's name, that volume is enough."""
     name = claim["spec"].get("volumeName")
     if name:
         volume = next((each for each in volumes if each["metadata"]["name"] == name), None)
@@ -108,6 +108,8 @@ def _with_its_volume(claim: Json, name: str, volume: Json | None) -> Fate:
     reference = volume["spec"].get("claimRef")
     if had_it and reference is not None and is_of(reference, claim):
         return Keep(volume, _growth(claim, volume))
+    if had_it and (reference is None or may_be_of(reference, claim)):
+        return Bind(volume)  # it has come unbound: a backup, most likely
     if had_it:
         return Wait(
             "ClaimMisbound", "Two claims are bound to the same volume, this one is bound incorrectly", phase=LOST
@@ -338,7 +340,7 @@ def decide_volume(volume: Json, claim: Json | None, folders: Path) -> Standing:
     path = Path((spec.get("hostPath") or spec.get("local") or {}).get("path", ""))
     if was_made(volume) and path.parent == folders and ".." not in path.parts:
         return Standing(RELEASED, reclaim=True)
-    return Standing(FAILED, message=f"{path} was not made by {PROVISIONER}, and is left alone: delete it yourself")
+    return Standing(FAILED, message=f"{path} was not made in {folders}, and is left alone: remove it yourself")
 
 
 def was_made(volume: Json) -> bool:

@@ -132,9 +132,9 @@ class Groundwork:
             else:
                 self._reporter.event("Warning", "Failed", f"Error: {error.message}")
             self._reporter.touch(True)
-        self._news.clear()
         async with asyncio.TaskGroup() as group:
             waits = [group.create_task(each) for each in (self._clock.sleep(REPLAN_S), self._news.wait())]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
+        self._news.clear()  # only now: what is heard while it looks is looked at once more

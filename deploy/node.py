@@ -101,20 +101,23 @@ class Node:
                         if event.type is not EventType.BOOKMARK:
                             metadata = event.object["metadata"]
                             await self._refresh(Source(word, metadata["name"]), metadata["namespace"])
+                return  # the store is closed
             except Expired:
                 for loop in tuple(self._loops.values()):
                     await loop.ground.refresh()
 
     async def _follow_claims(self) -> None:
-        """Whoever waits for a claim goes on when it has its volume. One that is missed is looked for again anyway."""
+        """Whoever waits for a claim goes on when it has its volume."""
         while True:
             try:
                 async with self._store.watch(PERSISTENT_VOLUME_CLAIM) as changes:
                     async for event in changes:
                         if event.type is not EventType.BOOKMARK:
                             self._look_again(event.object["metadata"]["namespace"])
+                return  # the store is closed
             except Expired:
-                continue
+                for loop in tuple(self._loops.values()):
+                    loop.ground.look_again()
 
     def _look_again(self, namespace: str) -> None:
         for loop in self._loops.values():

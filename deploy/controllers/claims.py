@@ -52,9 +52,7 @@ class ClaimReconciler:
         if "deletionTimestamp" in claim["metadata"]:
             await self._let_go(claim)
             return None
-        volumes = (await self._store.list(PERSISTENT_VOLUME)).items
-        classes = (await self._store.list(STORAGE_CLASS)).items
-        match claims.decide_claim(claim, volumes, classes):
+        match await self._decide(claim):
             case claims.Keep(volume, capacity):
                 await self._keep(claim, volume, capacity)
             case claims.Join(name):
@@ -68,6 +66,13 @@ class ClaimReconciler:
                 await self._objects.write_status(PERSISTENT_VOLUME_CLAIM, claim, {"phase": phase})
                 await self._recorder.event(claim, type, reason, message)
         return None
+
+    async def _decide(self, claim: Json) -> claims.Fate:
+        if name := claim["spec"].get("volumeName"):
+            named = await self._objects.find(PERSISTENT_VOLUME, ObjectKey("", name))
+            return claims.decide_claim(claim, [] if named is None else [named], ())
+        volumes = (await self._store.list(PERSISTENT_VOLUME)).items
+        return claims.decide_claim(claim, volumes, (await self._store.list(STORAGE_CLASS)).items)
 
     async def _provide(self, claim: Json, storage_class: Json) -> None:
         made = claims.make_volume(claim, storage_class, self._folders / claims.folder_name(claim))

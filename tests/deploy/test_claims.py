@@ -151,6 +151,7 @@ def outcome(obj: Json, volumes: list[Json], classes: list[Json]) -> tuple[str, s
             had(claim(resources={"requests": {"storage": "3Gi"}}), "v"), [volume(claimRef=MINE)], [], "keep", "3Gi",
             id="kept, and grown",
         ),
+        pytest.param(had(claim(), "v"), [volume()], [], "bind", "v", id="kept by the claim, and not by the volume"),
         pytest.param(had(claim(), "v"), [], [STANDARD], "Lost ClaimLost", "Data on the volume is lost!", id="lost"),
         pytest.param(
             had(claim(), "v"), [volume(claimRef=ANOTHER)], [], "Lost ClaimMisbound", "bound incorrectly", id="misbound"
@@ -218,7 +219,7 @@ def ours(path: str, **spec: Any) -> Json:
         pytest.param(
             volume(claimRef=MINE, persistentVolumeReclaimPolicy="Delete"), None,
             Standing(
-                "Failed", message="/srv was not made by pilotlight.dev/folder, and is left alone: delete it yourself"
+                "Failed", message="/srv was not made in /data/claims, and is left alone: remove it yourself"
             ),
             id="somebody's own folder",
         ),
