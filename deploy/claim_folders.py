@@ -3,6 +3,7 @@ does not name."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,24 @@ _GOING = ".going-"
 
 
 def make_folder(path: Path) -> None:
-    """One that is there stays as it is: it may have come with data. OSError."""
+    """Outlives a power cut from here on, like the volume that names it. One that is there stays as it is: it may have
+    come with data. OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     try:
         path.mkdir()
     except FileExistsError:
         return
     path.chmod(EVERYBODY)
+    for changed in (path, path.parent, path.parent.parent):
+        _sync(changed)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_folder(path: Path) -> None:

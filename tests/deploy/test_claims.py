@@ -297,6 +297,18 @@ def test_a_folder_is_everybodys_and_goes_with_all_that_is_in_it(tmp_path: Path) 
     assert list((tmp_path / "claims").iterdir()) == []
 
 
+def test_a_new_folder_is_on_the_disk_with_the_folder_that_it_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume that outlives a power cut must not name a folder that does not."""
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    make_folder(tmp_path / "claims" / "a")
+    assert synced == [tmp_path / "claims" / "a", tmp_path / "claims", tmp_path]
+    make_folder(tmp_path / "claims" / "a")
+    assert len(synced) == 3
+
+
 def test_a_removal_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     left = tmp_path / ".going-a"
     left.mkdir()
