@@ -26,6 +26,10 @@ RING_BYTES_MAX = 512 * 1024
 RING_SETTLED = 128
 # Watchers that keep up share one parsed object per change; these many, over all kinds, stay parsed.
 FRESH_MAX = 128
+# Packing what is no longer fresh can wait for a moment in which nobody waits for it, while there is not too much of it.
+_STALE_MAX = 128
+_SETTLE_AFTER_S = 0.05
+_SETTLED_AT_ONCE = 8
 
 _version_of = attrgetter("resource_version")
 
@@ -56,16 +60,30 @@ class Freshness:
 
     def __init__(self) -> None:
         self._changes: deque[tuple[Change, Packing]] = deque()
+        self._planned = False
 
     def add(self, change: Change, packing: Packing) -> None:
         self._changes.append((change, packing))
-        if len(self._changes) > FRESH_MAX:
+        if len(self._changes) > FRESH_MAX + _STALE_MAX:
             self._settle_oldest()
+        elif len(self._changes) > FRESH_MAX and not self._planned:
+            self._plan()
 
     def settle(self) -> None:
         """Nothing has changed for a while: nothing is fresh."""
         while self._changes:
             self._settle_oldest()
+
+    def _plan(self) -> None:
+        self._planned = True
+        asyncio.get_running_loop().call_later(_SETTLE_AFTER_S, self._settle_some)
+
+    def _settle_some(self) -> None:
+        self._planned = False
+        for _ in range(min(len(self._changes) - FRESH_MAX, _SETTLED_AT_ONCE)):
+            self._settle_oldest()
+        if len(self._changes) > FRESH_MAX:
+            self._plan()
 
     def _settle_oldest(self) -> None:
         stale, packing = self._changes.popleft()
