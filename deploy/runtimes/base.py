@@ -23,6 +23,8 @@ from core.tasks import Started
 PORT_PLACEHOLDER = "\ue000port\ue000"
 """Stands for the serving port in a plan (env, command, args), since the runtime is the one to choose it."""
 
+TEMPORARY: Final = "tmp"
+"""In a scratch folder: the TMPDIR of a Pod that has no machine of its own."""
 
 LAST_WORDS_PATH: Final = "/dev/termination-log"
 LAST_WORDS_BYTES_MAX: Final = 4096

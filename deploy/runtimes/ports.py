@@ -3,10 +3,12 @@
 A port is probed by binding it, then held until it is given back: against this platform by remembering it, against
 others on the machine by an abstract Unix socket of its number, which goes with its owner. It is taken from outside the
 kernel's range for outgoing connections, since one of those could occupy it between the probe and the instance's bind.
+One is probed ahead of need, and kept bound until it is taken.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -31,13 +33,35 @@ class Ports:
     def __init__(self, candidates: Iterable[int] | None = None) -> None:
         self._candidates = tuple(candidates if candidates is not None else _outside_outgoing())
         self._taken: dict[int, socket.socket] = {}
+        self._ready: tuple[int, socket.socket] | None = None  # the next one, and what keeps everybody else from it
         # Each platform of a machine begins elsewhere: two that begin at the same port would meet at every turn.
         self._next = os.getpid() * STRIDE % len(self._candidates)
 
     def take(self, preferred: int | None = None) -> int:
         """`preferred` where it is free, else the next free one. PortsExhausted."""
+        if self._ready is not None and preferred in (None, self._ready[0]):
+            (port, keeper), self._ready = self._ready, None
+            keeper.close()
+            return port
         if preferred is not None and self._hold(preferred):
             return preferred
+        return self._find()
+
+    def prepare(self) -> None:
+        """Finds the next one, so that whoever takes it does not wait for that."""
+        if self._ready is not None:
+            return
+        with contextlib.suppress(PortsExhausted):
+            port, keeper = self._find(), socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                keeper.bind(("0.0.0.0", port))
+            except OSError:  # somebody was faster
+                keeper.close()
+                self.give_back(port)
+                return
+            self._ready = port, keeper
+
+    def _find(self) -> int:
         for _ in self._candidates:
             port = self._candidates[self._next]
             self._next = (self._next + 1) % len(self._candidates)

@@ -21,6 +21,7 @@ from core.tasks import Started
 from deploy.runtimes.base import (
     LAST_WORDS_PATH,
     NO_AUTH,
+    TEMPORARY,
     Address,
     Container,
     ContainerPlan,
@@ -44,6 +45,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FOLDER_IMAGE = "dir:"
 LOOPBACK = "127.0.0.1"
 HOSTS = "/etc/hosts"
+NEXT_PORT_AFTER_S = 0.2  # when the start that took this one has had its time
 
 
 class ProcessRuntime:
@@ -81,13 +83,15 @@ class ProcessRuntime:
 
 
 def take_port(ports: Ports, plan: PodPlan) -> int | None:
-    """The port of a new sandbox, whose folders are made on the way. StartError."""
+    """The port of a new sandbox, whose folders are made on the way where they are not there. StartError."""
     try:
         port = None if plan.port is None else ports.take(plan.port if plan.port_is_fixed else None)
     except PortsExhausted as error:
         raise StartError("CreateContainerError", str(error)) from None
-    (plan.scratch_dir / "tmp").mkdir(parents=True, exist_ok=True)
-    plan.log_dir.mkdir(parents=True, exist_ok=True)
+    asyncio.get_running_loop().call_later(NEXT_PORT_AFTER_S, ports.prepare)
+    for folder in (plan.scratch_dir / TEMPORARY, plan.log_dir):
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
     return port
 
 
@@ -159,7 +163,7 @@ class ProcessSandbox:
         if identity.non_root and (uid if uid is not None else os.geteuid()) == 0:
             raise StartError("CreateContainerConfigError", "container has runAsNonRoot and would run as root")
         if uid is not None:
-            for folder in (self._plan.scratch_dir, self._plan.scratch_dir / "tmp"):
+            for folder in (self._plan.scratch_dir, self._plan.scratch_dir / TEMPORARY):
                 os.chown(folder, uid, identity.group if identity.group is not None else -1)
         return Command(
             id=self._link.make_id(f"{self._plan.instance.uid}.{container.name}"),
@@ -182,7 +186,7 @@ class ProcessSandbox:
             "PATH": DEFAULT_PATH,
             **own,
             "HOME": home_of(os.geteuid() if uid is None else uid),
-            "TMPDIR": str(self._plan.scratch_dir / "tmp"),
+            "TMPDIR": str(self._plan.scratch_dir / TEMPORARY),
             "HOSTNAME": self._plan.instance.name,
             **container.env,
             **port,

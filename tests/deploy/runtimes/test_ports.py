@@ -82,3 +82,33 @@ def test_a_port_whose_callers_the_firewall_leads_elsewhere_is_passed_over() -> N
     command = ["unshare", "--net", sys.executable, "-c", LED_AWAY]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "28874"
+
+
+def test_one_that_was_prepared_is_kept_from_others_and_taken_first() -> None:
+    candidates = free(3)
+    ports = Ports(candidates)
+    for _ in range(2):
+        ports.prepare()
+    prepared = taken_of(ports)
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server(("127.0.0.1", prepared))  # with SO_REUSEADDR
+    assert ports.take() == prepared
+    with socket.create_server(("127.0.0.1", prepared)):
+        assert {ports.take(), ports.take(), prepared} == set(candidates)
+        ports.prepare()
+        with pytest.raises(PortsExhausted):
+            ports.take()
+
+
+def test_the_prepared_one_may_be_preferred() -> None:
+    ports = Ports(free(2))
+    ports.prepare()
+    prepared = taken_of(ports)
+    other = ports.take(next(port for port in ports._candidates if port != prepared))
+    assert other != prepared
+    assert ports.take(prepared) == prepared
+
+
+def taken_of(ports: Ports) -> int:
+    (port,) = ports._taken
+    return port
