@@ -37,6 +37,11 @@ class Selection:
     def __bool__(self) -> bool:
         return self.labels is not None or self.fields is not None
 
+    @property
+    def name(self) -> str:
+        """The one that an object must have; empty where it may have any."""
+        return "" if self.fields is None else self.fields.value_of("metadata", "name")
+
     def matches(self, obj: Json) -> bool:
         metadata = obj.get("metadata", {})
         if self.labels is not None and not self.labels.matches(metadata.get("labels") or {}):

@@ -86,6 +86,10 @@ class FieldSelector:
     def matches(self, obj: Json) -> bool:
         return all(requirement.matches(obj) for requirement in self.requirements)
 
+    def value_of(self, *path: str) -> str:
+        """What a field must be; empty where it may be several things."""
+        return next((each.value for each in self.requirements if each.path == path and each.equal), "")
+
 
 def parse_labels(text: str) -> LabelSelector:
     """`app=web,tier in (a, b),!canary`. BadRequest."""

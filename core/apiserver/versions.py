@@ -40,9 +40,9 @@ class VersionedStore:
         return ByteListing([orjson.dumps(item) for item in listing.items], listing.resource_version)
 
     def watch(
-        self, kind: Kind[Any], namespace: str | None = None, since: int | None = None
+        self, kind: Kind[Any], namespace: str | None = None, since: int | None = None, name: str = ""
     ) -> AbstractAsyncContextManager[Watch]:
-        watching = self._store.watch(_stored(kind), namespace, since)
+        watching = self._store.watch(_stored(kind), namespace, since, name)
         return watching if kind.conversion is None else _converted(kind, watching)
 
     async def create(self, kind: Kind[Any], obj: Json) -> Json:

@@ -139,7 +139,8 @@ async def _follow(session: _Session, since: int | None, initial: bool, bookmarks
     if initial:
         snapshot = await take_snapshot(backend, kind, session.namespace or "")
         since = snapshot.resource_version
-    async with backend.store.watch(kind, session.namespace, since or None) as watch:
+    name = session.selection.name if session.namespace or not kind.namespaced else ""
+    async with backend.store.watch(kind, session.namespace, since or None, name) as watch:
         if initial:
             await session.state(snapshot)
             if bookmarks:

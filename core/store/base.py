@@ -96,9 +96,12 @@ class Store(Protocol):
         """All objects, or those of one namespace, that carry all of `labels`; ordered by namespace, then name."""
 
     def watch(
-        self, kind: Kind[Any], namespace: str | None = None, since: int | None = None
+        self, kind: Kind[Any], namespace: str | None = None, since: int | None = None, name: str = ""
     ) -> AbstractAsyncContextManager[Watch]:
-        """Changes after `since` (None: from now on), in order. Expired, at once or later, when a change was lost."""
+        """Changes after `since` (None: from now on), in order. Expired, at once or later, when a change was lost.
+
+        `name`: the watcher looks at this object alone, so that changes of others may have been lost.
+        """
 
     async def create(self, kind: Kind[Any], obj: Json) -> Json:
         """Stores a new object: gives uid, creationTimestamp, generation 1. AlreadyExists, StoreFull."""

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from core.errors import Expired
+from core.resources.meta import ObjectKey
 from core.store.base import EventType, WatchEvent
 from core.store.table import Packing, Version
 
@@ -37,11 +38,11 @@ _version_of = attrgetter("resource_version")
 class Change:
     """One entry of a ring."""
 
-    __slots__ = ("event", "namespace", "old", "resource_version", "size", "type", "version")
+    __slots__ = ("event", "key", "old", "resource_version", "size", "type", "version")
 
-    def __init__(self, type: EventType, namespace: str, version: Version, resource_version: int, old: Version | None):
+    def __init__(self, type: EventType, key: ObjectKey, version: Version, resource_version: int, old: Version | None):
         self.type = type
-        self.namespace = namespace
+        self.key = key
         self.version = version
         self.resource_version = resource_version
         self.old = old
@@ -124,6 +125,18 @@ class Feed:
             # Only another data folder, or one put back from a copy, can have given it.
             raise Expired(f"unknown resource version: {resource_version} (newest is {newest})")
         return self._first + bisect_right(self._changes, resource_version, key=_version_of)
+
+    def caught_up(self, resource_version: int, key: ObjectKey, current: Version | None) -> int:
+        """From where on who watches one object since that resource version misses nothing of it: the floor, where no
+        change of the object was lost. `current`: as it is now."""
+        if resource_version >= self.floor:
+            return resource_version
+        first = next((change for change in self._changes if change.key == key), None)
+        at_floor = current if first is None else first.old
+        if at_floor is None:
+            return resource_version  # it was not there then: nobody knows since when
+        unchanged = int(at_floor.load()["metadata"]["resourceVersion"]) <= resource_version
+        return self.floor if unchanged else resource_version
 
     def publish(self, change: Change) -> None:
         """Appends a change whose version is parsed, and wakes every watcher."""
@@ -212,7 +225,7 @@ class Watcher:
             while self._position < feed.end:
                 change = feed.at(self._position)
                 self._position += 1
-                if self._namespace is None or change.namespace == self._namespace:
+                if self._namespace is None or change.key.namespace == self._namespace:
                     self._seen = change.resource_version
                     return change.as_event()
             if feed.closed:

@@ -99,9 +99,12 @@ class MemoryStore:
     async def list_bytes(self, kind: Kind[Any], namespace: str | None = None) -> ByteListing:
         return ByteListing([version.data for version in self._shelf(kind).ordered(namespace)], self._version)
 
-    def watch(self, kind: Kind[Any], namespace: str | None = None, since: int | None = None) -> Watcher:
-        self._shelf(kind)
-        return Watcher(self._feeds[kind], namespace, since, lambda: self._version)
+    def watch(self, kind: Kind[Any], namespace: str | None = None, since: int | None = None, name: str = "") -> Watcher:
+        shelf, feed = self._shelf(kind), self._feeds[kind]
+        if name and since is not None:
+            key = ObjectKey(namespace or "", name)
+            since = feed.caught_up(since, key, shelf.get(key))
+        return Watcher(feed, namespace, since, lambda: self._version)
 
     def dependents(self, uid: str) -> Sequence[tuple[Kind[Any], ObjectKey]]:
         """Every object that has an owner reference to that uid."""
@@ -173,7 +176,7 @@ class MemoryStore:
             event_type = EventType.ADDED if old is None else EventType.MODIFIED
             shelf.put(key, version)
             self._owners.replace(kind, key, current, obj)
-        self._feeds[kind].publish(Change(event_type, key.namespace, version, resource_version, old))
+        self._feeds[kind].publish(Change(event_type, key, version, resource_version, old))
         return obj
 
     def _existing(self, kind: Kind[Any], key: ObjectKey) -> Version:

@@ -83,8 +83,10 @@ class FaultyStore(MemoryStore):
             self.writes_left -= 1
         return await super()._carry_out(kind, key, current, plan)
 
-    def watch(self, kind: Kind[Any], namespace: str | None = None, since: int | None = None) -> LosableWatch:
-        return LosableWatch(super().watch(kind, namespace, since), lambda: self._lost)
+    def watch(
+        self, kind: Kind[Any], namespace: str | None = None, since: int | None = None, name: str = ""
+    ) -> LosableWatch:
+        return LosableWatch(super().watch(kind, namespace, since, name), lambda: self._lost)
 
     def lose_watches(self) -> None:
         """Every watch ends at the next change that it would tell of, which is lost."""

@@ -146,6 +146,34 @@ async def test_a_version_that_is_too_old_is_an_error_event(api: Api) -> None:
 
 
 @pytest.mark.anyio
+async def test_who_watches_one_object_misses_nothing_of_others(api: Api) -> None:
+    """From the version that a GET had, as `kn service delete --wait` does; with an ERROR it would wait for ever."""
+
+    async def write_much() -> None:
+        for index in range(1500):
+            await api.store.modify(CONFIG_MAP, "busy", "default", lambda obj, n=str(index): obj | {"data": {"n": n}})
+
+    for name in ("a", "busy", "again"):
+        await api.post(MAPS, config_map(name))
+    versions = {name: (await api.get(f"{MAPS}/{name}")).json["metadata"]["resourceVersion"] for name in ("a", "again")}
+    await api.patch(f"{MAPS}/again", {"data": {"k": "changed"}})
+    await write_much()
+    since = f"watch=1&resourceVersion={versions['a']}&fieldSelector=metadata.name%3D"
+    async with api.open("GET", f"{MAPS}?{since}a") as stream:
+        await api.patch(f"{MAPS}/a", {"data": {"k": "v"}})
+        assert brief(await stream.line()) == ("MODIFIED", "a")
+    await api.delete(f"{MAPS}/a")
+    async with api.open("GET", f"{MAPS}?{since}a") as stream:
+        assert [brief(await stream.line()) for _ in range(2)] == [("MODIFIED", "a"), ("DELETED", "a")]
+    for name in ("busy", "again", "nowhere"):  # what they missed is gone, or nobody can know
+        async with api.open("GET", f"{MAPS}?{since}{name}") as stream:
+            assert (await stream.line())["object"]["code"] == 410, name
+    await write_much()
+    async with api.open("GET", f"{MAPS}?{since}a") as stream:
+        assert (await stream.line())["object"]["code"] == 410, "the deletion itself is gone"
+
+
+@pytest.mark.anyio
 async def test_tables_carry_their_columns_once(api: Api) -> None:
     async with api.open(
         "GET", f"{MAPS}?watch=1&resourceVersion={await version(api)}", None, {"accept": TABLE}

@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Expired
+from core.resources.meta import ObjectKey
 from core.store.base import EventType
 from core.store.feed import FRESH_MAX, RING_BYTES_MAX, RING_CHANGES_MAX, RING_SETTLED, Change, Feed, Freshness, Watcher
 from core.store.table import Packing, Version
 
+KEY = ObjectKey("default", "x")
+
 
 def publish(feed: Feed, number: int, size: int = 10) -> Change:
     change = Change(
-        EventType.ADDED, "default", Version(b'"' + b"x" * (size - 2) + b'"', {"number": number}, True), number, None
+        EventType.ADDED, KEY, Version(b'"' + b"x" * (size - 2) + b'"', {"number": number}, True), number, None
     )
     feed.publish(change)
     return change
