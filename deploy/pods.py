@@ -105,27 +105,27 @@ class PodLoop:
             await self._leave.wait()  # it ended in an earlier life of the platform
         else:
             async with asyncio.TaskGroup() as group:
-                beside = [
+                living, telling, *others = [
                     group.create_task(run(), name=f"pod {self.instance.name}:{name}")
                     for name, run in (
-                        ("report", self._reporter.run_reports),
+                        ("live", self._live),  # the first: a request may wait for it
                         ("events", lambda: self._reporter.run_events(pod)),
+                        ("report", self._reporter.run_reports),
                         (
                             "pause",
                             lambda: self._pausing.run(lambda: (self.ground.sandbox, self._loops), self._reporter),
                         ),
                         ("work", lambda: self._working.run(self._reporter.touch)),
-                        ("live", self._live),
                     )
                 ]
                 await self._wait_end()
-                for task in (beside[0], *beside[2:]):
+                for task in (living, *others):
                     task.cancel()
-                await asyncio.wait((beside[0], *beside[2:]))
+                await asyncio.wait((living, *others))
                 await self._stop()
                 if not self._leave.is_set():
                     await self._stay_failed()
-                beside[1].cancel()
+                telling.cancel()
             await self._reporter.say_all(pod)
         await self._clean_up()
 
