@@ -41,7 +41,10 @@ VERSION_RANGE = 10_000_000
 # A group is published in one turn of the loop: watchers get theirs in between.
 _GROUP_MAX = 128
 _STAGED_MAX = 10_000
-_SETTLED_AT_ONCE = 8
+# What was loaded is packed when the platform has come up, a little at a time.
+_SETTLE_AFTER_S = 1.0
+_SETTLE_EVERY_S = 0.01
+_SETTLED_AT_ONCE = 16
 
 
 class _Staged:
@@ -128,16 +131,18 @@ class SqliteStore(MemoryStore):
             shelf.put(key, version)
             if b'"ownerReferences"' in row.data:
                 self._owners.replace(kind, key, None, orjson.loads(row.data))
-        self._settle(iter(loaded))
+        asyncio.get_running_loop().call_later(_SETTLE_AFTER_S, self._settle, iter(loaded))
         if strangers:
             log.warning("objects of unknown kinds are kept and not served", count=strangers, file=str(self._path))
 
     def _settle(self, loaded: Iterator[tuple[Version, Packing]]) -> None:
-        """Packs a few in each turn of the loop: a platform that comes back to thousands is to answer first."""
+        """A platform that comes back to thousands is to answer first."""
+        if not self._opened:
+            return
         for version, packing in islice(loaded, _SETTLED_AT_ONCE):
             version.settle(packing)
-        if self._opened and length_hint(loaded):
-            asyncio.get_running_loop().call_soon(self._settle, loaded)
+        if length_hint(loaded):
+            asyncio.get_running_loop().call_later(_SETTLE_EVERY_S, self._settle, loaded)
 
     def _newest(self, kind: Kind[Any], key: ObjectKey) -> Version | None:
         if self._staged and (staged := self._staged.get((kind, key))) is not None:
