@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+
+class Alarm(Protocol):
+    """What was asked for later."""
+
+    def cancel(self) -> None:
+        """It will not come."""
 
 
 class Clock(Protocol):
@@ -22,6 +30,9 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Returns after that many monotonic seconds."""
 
+    def later(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        """Calls that after so many monotonic seconds; costs a tenth of a task that sleeps."""
+
 
 class SystemClock:
     """The machine's own time. The functions themselves, not methods around them: the data path asks often."""
@@ -31,3 +42,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def later(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        return asyncio.get_running_loop().call_later(seconds, call)

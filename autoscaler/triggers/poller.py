@@ -62,6 +62,7 @@ class Poller:
         self._reading: dict[Source, asyncio.Task[None]] = {}
         self._outdated: set[Source] = set()  # of those: what spoke up since it was asked
         self._streams: dict[Source, asyncio.Task[None]] = {}
+        self._leaving: set[Source] = set()  # gone, and not closed yet
         self._waiting: deque[Source] = deque()
         self._places = READINGS_AT_ONCE
         self._early = _Budget()
@@ -260,11 +261,13 @@ class Poller:
         for task in tasks:
             task.cancel()
         if self._group is not None and source.scaler is not None:
+            self._leaving.add(source)
             self._group.create_task(self._close(source, tasks), name=f"triggers:close {source.owner.key}")
 
     async def _close(self, source: Source, tasks: Sequence[asyncio.Task[None]] = ()) -> None:
         if tasks:
             await asyncio.wait(tasks)
+        self._leaving.discard(source)
         scaler, source.scaler = source.scaler, None
         if scaler is None:
             return
@@ -278,7 +281,7 @@ class Poller:
         sources = [source for owned in self._sources.values() for source in owned]
         for source in sources:
             source.gone = True
-        await asyncio.gather(*(self._close(source) for source in sources))
+        await asyncio.gather(*(self._close(source) for source in (*sources, *self._leaving)))
 
 
 class _Place:

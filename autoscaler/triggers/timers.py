@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from core.clock import Clock
+from core.clock import Alarm, Clock
 
 GRAIN_S: Final = 0.02
 """What is due within so long is due together: a thousand timers wake the platform fifty times a second at most."""
@@ -27,8 +27,8 @@ class Timers(Generic[K]):
         self._at: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []  # with entries that are out of date
         self._order = itertools.count()
-        self._group: asyncio.TaskGroup | None = None
-        self._alarm: asyncio.Task[None] | None = None
+        self._runs = False
+        self._alarm: Alarm | None = None
         self._alarm_at = 0.0
         self._rung = asyncio.Event()
 
@@ -55,17 +55,19 @@ class Timers(Generic[K]):
 
     async def run(self, ring: Callable[[K], None]) -> None:
         """Calls `ring` with each key that is due, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                while True:
-                    for key in self._take(self._clock.monotonic()):
-                        ring(key)
-                    self._arm()
-                    await self._rung.wait()
-                    self._rung.clear()
-            finally:
-                self._group = None
+        self._runs = True
+        try:
+            while True:
+                for key in self._take(self._clock.monotonic()):
+                    ring(key)
+                self._arm()
+                await self._rung.wait()
+                self._rung.clear()
+        finally:
+            self._runs = False
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
 
     def _take(self, now: float) -> list[K]:
         keys = []
@@ -80,7 +82,7 @@ class Timers(Generic[K]):
         """Sees to it that somebody sleeps until the first of them, and not longer."""
         while self._heap and self._at.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
-        if self._group is None or not self._heap:
+        if not self._runs or not self._heap:
             return
         first = self._heap[0][0]
         at = max(first, (first // GRAIN_S + 1.0) * GRAIN_S)
@@ -89,9 +91,8 @@ class Timers(Generic[K]):
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm_at = at
-        self._alarm = self._group.create_task(self._ring(at), name="timers:alarm")
+        self._alarm = self._clock.later(at - self._clock.monotonic(), self._ring)
 
-    async def _ring(self, at: float) -> None:
-        await self._clock.sleep(at - self._clock.monotonic())
+    def _ring(self) -> None:
         self._alarm = None
         self._rung.set()

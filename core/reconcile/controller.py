@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from core.clock import Clock
+from core.clock import Alarm, Clock
 from core.errors import Conflict, Expired, PermanentError, TemporaryError
 from core.reconcile.queue import WorkQueue
 from core.resources.meta import Json, Kind, ObjectKey, controller_of, key_of
@@ -106,7 +106,7 @@ class Controller:
         self._listed_more = asyncio.Event()
         self._is_caught_up = False
         self._group: asyncio.TaskGroup | None = None
-        self._alarm: asyncio.Task[None] | None = None
+        self._alarm: Alarm | None = None
         self._alarm_at = 0.0
 
     async def run(self, started: Started) -> None:
@@ -125,6 +125,9 @@ class Controller:
                 started()
                 await self._catch_up()
             finally:
+                if self._alarm is not None:
+                    self._alarm.cancel()
+                    self._alarm = None
                 self._group = None  # whoever enqueues from here on must not start a task in a group that ends
 
     def enqueue(self, key: ObjectKey, after_s: float = 0.0) -> None:
@@ -195,10 +198,9 @@ class Controller:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._alarm_at = due
-            self._alarm = self._group.create_task(self._wake(due - now), name=f"{self.name}:alarm")
+            self._alarm = self._clock.later(due - now, self._wake)
 
-    async def _wake(self, after_s: float) -> None:
-        await self._clock.sleep(after_s)
+    def _wake(self) -> None:
         self._alarm = None
         self._start_due()
 

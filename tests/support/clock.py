@@ -5,6 +5,17 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections.abc import Callable
+
+from core.clock import Alarm
+
+
+class _Alarm:
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
+
+    def cancel(self) -> None:
+        self._future.cancel()
 
 
 class FakeClock:
@@ -29,6 +40,12 @@ class FakeClock:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._monotonic + seconds, next(self._order), future))
         await future
+
+    def later(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._monotonic + max(seconds, 0.0), next(self._order), future))
+        future.add_done_callback(lambda done: None if done.cancelled() else call())
+        return _Alarm(future)
 
     async def advance(self, seconds: float) -> None:
         """Moves time on; everything that slept for less runs, each at its own time, until the loop has settled."""

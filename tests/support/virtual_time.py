@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+from core.clock import Alarm
 
 START = 1_000.0
 
@@ -71,6 +73,9 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def later(self, seconds: float, call: Callable[[], object]) -> Alarm:
+        return asyncio.get_running_loop().call_later(seconds, call)
 
     def jump_wall(self, seconds: float) -> None:
         """What an operator's `date -s` or a leap of NTP does: wall time only."""

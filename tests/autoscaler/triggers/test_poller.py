@@ -371,6 +371,19 @@ def test_the_end_of_it_closes_everything() -> None:
     run(main())
 
 
+def test_the_end_of_it_closes_what_was_just_let_go() -> None:
+    async def main() -> None:
+        world = World()
+        async with world.running():
+            world.ponds["a"].hangs = True
+            world.poller.place(ORDERS, [trigger("a", "pond-push")], 5.0)
+            await asyncio.sleep(1.0)
+            world.poller.remove(ORDERS)
+        assert world.ponds["a"].closed == 1
+
+    run(main())
+
+
 @pytest.mark.parametrize("polling_s", [0.2, 1.0])
 def test_the_first_of_a_burst_is_seen_within_the_interval(polling_s: float) -> None:
     async def play(world: World) -> None:
