@@ -84,9 +84,8 @@ class Planner:
 
     async def _fetch(self, pod: Pod) -> Sources:
         wanted = sorted(podsources.needed(pod.spec), key=lambda source: (source.kind, source.name))
-        if not wanted:
-            return Sources(pod.namespace, {})
-        data = await asyncio.gather(*(self._data(source, pod.namespace) for source in wanted))
+        # Nothing is what most refer to, and to gather that would give everybody else a turn.
+        data = await asyncio.gather(*(self._data(source, pod.namespace) for source in wanted)) if wanted else []
         found = {source: each for source, each in zip(wanted, data, strict=True) if each is not None}
         claims = {name: await self._claimed(name, pod.namespace) for name in claims_of(pod.spec)}
         return Sources(pod.namespace, found, claims)
