@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,11 @@ __all__ = ["postgres", "rabbitmq", "redis_server", "redis_session", "vhost"]  # 
 # A busy machine is no failure. (Under CI hypothesis draws the same examples every time: its own profile.)
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A run in the background (`&`, nohup) has these ignored, and so would have every process that a test starts.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 _skipped: list[str] = []
 
