@@ -285,7 +285,7 @@ class ContainerLoop:
         return (self.ties.owner, self.plan.name)
 
     def _see(self, urgent: bool, **changes: object) -> None:
-        seen = replace(self.seen, **changes)  # type: ignore[arg-type]
+        seen = replace(self.seen, **changes)  # type: ignore[arg-type]  # fields of `ContainerSeen`, by name
         if seen != self.seen:
             self.seen = seen
             self.ties.changed(urgent)

@@ -32,7 +32,7 @@ class FieldSet:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FieldSet) and self.member == other.member and self.children == other.children
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # it is compared by what it holds, and no key
 
     def __or__(self, other: FieldSet) -> FieldSet:
         if not other or self is other:

@@ -56,6 +56,7 @@ def parse_connection_string(text: str) -> MysqlAccess:
     database, _, query = tail.partition("?")
     shared = {"user": user, "password": password, "database": unquote(database), "tls": _tls(query)}
     address = address.removesuffix(")")
+    # `shared` are fields by name, of several types: mypy sees one for all.
     if protocol == "unix":
         return MysqlAccess(socket=address or "/tmp/mysql.sock", **shared)  # type: ignore[arg-type]
     if protocol not in ("", "tcp"):

@@ -88,6 +88,7 @@ class _Driver:
         from psycopg import AsyncConnection
 
         # Without prepared statements: a pool before the server may give each question to another connection.
+        # `_known` are parameters by name, of several types: mypy sees one for all.
         return await AsyncConnection.connect(autocommit=True, prepare_threshold=None, **self._known)  # type: ignore[arg-type]
 
     async def close(self, connection: Connection) -> None:

@@ -186,6 +186,7 @@ class RedisClient:
         if access.layout is RedisLayout.SINGLE:
             return Redis(host=nodes[0][0], port=nodes[0][1], **settings)
         known_to = {"username": access.sentinel_username or None, "password": access.sentinel_password or None}
+        # redis-py has no types for this one.
         self._sentinel = Sentinel(nodes, sentinel_kwargs={**shared, **known_to})  # type: ignore[no-untyped-call]
         master: Redis = self._sentinel.master_for(access.sentinel_master, **settings)
         return master

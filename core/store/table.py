@@ -74,7 +74,7 @@ class Version:
 
     def copy(self) -> Json:
         """The object, the caller's own."""
-        return orjson.loads(self.data)  # type: ignore[no-any-return]
+        return orjson.loads(self.data)  # type: ignore[no-any-return]  # nothing else is stored
 
 
 class Shelf:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,7 +115,7 @@ def _show(stories: Sequence[Story], root: Path, step: Say) -> None:
     step(f"platform up: {running.api}")
     try:
         for story in stories:
-            session.run(lambda client, story=story: show(client, story, step))  # type: ignore[misc]
+            session.run(partial(show, story=story, step=step))
     finally:
         stop(running)
         for story in stories:

@@ -80,7 +80,7 @@ async def until_the_end(reader: Reader, writer: Writer) -> None:
 @pytest.mark.parametrize("instance", [chunked, until_the_end])
 def test_however_it_was_framed_a_reply_is_whole(instance: object) -> None:
     async def main() -> None:
-        async with server(instance) as port, data_path() as path:  # type: ignore[arg-type]
+        async with server(instance) as port, data_path() as path:  # type: ignore[arg-type]  # of a table
             await path.hello(port)
             assert await path.activator.call(post(), 5) == Reply(200, ((b"ce-type", b"t"),), b"abcde")
 
@@ -110,7 +110,7 @@ async def endless(reader: Reader, writer: Writer) -> None:
 )
 def test_what_is_no_whole_reply_is_said_and_gives_its_slot_back(instance: object, said: str) -> None:
     async def main() -> None:
-        async with server(instance) as port, data_path() as path:  # type: ignore[arg-type]
+        async with server(instance) as port, data_path() as path:  # type: ignore[arg-type]  # of a table
             await path.hello(port, containerConcurrency=1)
             with pytest.raises(CallFailed, match=said):
                 await path.activator.call(post(), 0.3 if instance is never else 5)

@@ -257,6 +257,7 @@ def positional(function: Any) -> list[inspect.Parameter]:
 
 
 def is_asgi(target: Any) -> bool:
+    # Not whether it can be called (B004): whether what is called is a coroutine function.
     return len(positional(target)) == 3 or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
 
 

@@ -183,6 +183,7 @@ def threads() -> ThreadPoolExecutor:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
+    # Not whether it can be called (B004): whether what is called is a coroutine function.
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 

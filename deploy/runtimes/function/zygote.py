@@ -202,7 +202,7 @@ def leave(code: int) -> NoReturn:
     """As the interpreter would: threads awaited, `atexit` run, buffers flushed; but without tearing down the heap,
     which would copy every page shared with the template."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at its end
         import atexit
 
         atexit._run_exitfuncs()
